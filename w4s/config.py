@@ -1,0 +1,281 @@
+"""The mirror of `params.yaml`: every parameter, its type and its bounds.
+
+Reads and checks; it neither applies parameters nor fills in what the environment holds
+(keys and addresses of endpoints are read by the process that talks to them).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from w4s.errors import ConfigError
+
+
+class Section(BaseModel):
+    """A part of the parameters: frozen, unknown keys forbidden."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class BenchmarkParams(Section):
+    """Which benchmarks, and how many problems of each."""
+
+    seen: tuple[str, ...] = Field(min_length=1)
+    unseen: tuple[str, ...] = ()
+    private: int = Field(gt=0)
+    public: int = Field(gt=0)
+    test: int = Field(gt=0)
+    data_dir: Path | None = None
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Seen, then unseen ones, each once."""
+        return tuple(dict.fromkeys((*self.seen, *self.unseen)))
+
+
+class Price(Section):
+    """USD for a million tokens."""
+
+    prompt: float = Field(ge=0)
+    completion: float = Field(ge=0)
+
+
+class ExecutorParams(Section):
+    """The executor and how to talk to its endpoint. Times in seconds."""
+
+    model: str
+    base_url: str | None = None
+    max_tokens: int = Field(gt=0)
+    concurrency: int = Field(gt=0)
+    request_timeout: float = Field(gt=0)
+    connect_timeout: float = Field(gt=0)
+    retries: int = Field(ge=0)
+    requests_per_minute: int | None = Field(default=None, gt=0)
+    tokens_per_minute: int | None = Field(default=None, gt=0)
+    outage_seconds: float = Field(ge=0)
+    prices: dict[str, Price] = Field(default_factory=dict)
+    reasoning_effort: str | None = None
+
+
+class EmbeddedParams(Section):
+    """The llama.cpp server that the program starts itself. `context` is of one slot."""
+
+    slots: int = Field(gt=0)
+    context: int = Field(ge=256)
+    threads: int = Field(gt=0)
+    port: int = Field(ge=0, le=65535)
+
+
+class BudgetParams(Section):
+    """The most that a run may spend; None is no limit."""
+
+    calls: int | None = Field(default=None, ge=0)
+    tokens: int | None = Field(default=None, ge=0)
+    usd: float | None = Field(default=None, ge=0)
+
+
+class LimitParams(Section):
+    """What one workflow may use on one problem."""
+
+    wall_seconds: float = Field(gt=0)
+    cpu_seconds: float = Field(gt=0)
+    memory_mb: int = Field(ge=64)
+    output_kb: int = Field(gt=0)
+    calls: int = Field(gt=0)
+    tokens: int = Field(gt=0)
+
+
+class SandboxParams(Section):
+    """How many programs run at once, and whether isolation may be missing."""
+
+    workers: int = Field(gt=0)
+    disposable_machine: bool = False
+
+
+class PolicyParams(Section):
+    """The small model that designs workflows."""
+
+    model: str
+    base_url: str | None = None
+    prompt_tokens: int = Field(ge=256)
+    action_tokens: int = Field(ge=32)
+    device: str = "auto"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+class WarmStartParams(Section):
+    """Behaviour cloning of a small policy from a grammar of workflows."""
+
+    enabled: bool
+    adapter: Path | None = None
+    samples: int = Field(gt=0)
+    epochs: int = Field(gt=0)
+    learning_rate: float = Field(gt=0)
+    batch_tokens: int = Field(gt=0)
+    rank: int = Field(gt=0)
+
+
+class CollectParams(Section):
+    """Trajectories: windows of T turns with m candidates each."""
+
+    windows: int = Field(gt=0)
+    turns: int = Field(gt=0)
+    candidates: int = Field(gt=0)
+    corrections: int = Field(ge=0)
+    temperature: float = Field(gt=0)
+    min_accuracy: float | None = None
+    racing: bool = False
+
+
+class RewardParams(Section):
+    """Which reward, and what is subtracted from it."""
+
+    kind: Literal["discrete", "continuous"]
+    low_accuracy_penalty: float = Field(ge=0)
+    safety_weight: float = Field(ge=0)
+
+
+Objective = Literal["rwr", "sft", "sft_best"]
+
+
+class TrainParams(Section):
+    """Offline training on trajectories. `temperature` is the τ of exp(reward/τ)."""
+
+    objectives: tuple[Objective, ...] = Field(min_length=1)
+    temperature: float = Field(gt=0)
+    epochs: int = Field(gt=0)
+    learning_rate: float = Field(gt=0)
+    warmup_ratio: float = Field(ge=0, le=1)
+    batch_tokens: int = Field(gt=0)
+    lora: bool
+    rank: int = Field(gt=0)
+    gradient_checkpointing: bool
+
+
+class SearchParams(Section):
+    """One candidate an iteration, in windows of T turns, for each seed."""
+
+    iterations: int = Field(gt=0)
+    turns: int = Field(gt=0)
+    corrections: int = Field(ge=0)
+    temperature: float = Field(gt=0)
+    seeds: tuple[int, ...] = Field(min_length=1)
+
+
+class EvaluateParams(Section):
+    """Which baselines the final test runs beside the searches."""
+
+    baselines: tuple[str, ...]
+
+
+class TrackingParams(Section):
+    """Where MLflow keeps its runs; None is a SQLite file in the workspace's parent."""
+
+    uri: str | None = None
+    experiment: str
+
+
+class Params(Section):
+    """Everything that decides a result."""
+
+    seed: int = Field(ge=0)
+    workspace: Path
+    benchmarks: BenchmarkParams
+    executor: ExecutorParams
+    embedded: EmbeddedParams
+    budget: BudgetParams
+    limits: LimitParams
+    sandbox: SandboxParams
+    policy: PolicyParams
+    warm_start: WarmStartParams
+    collect: CollectParams
+    reward: RewardParams
+    train: TrainParams
+    search: SearchParams
+    evaluate: EvaluateParams
+    tracking: TrackingParams
+
+
+def load_params(path: Path, *, overlays: tuple[Path, ...] = ()) -> Params:
+    """Read `path`, lay the overlay files over it, and check the result.
+
+    Raises ConfigError naming file, line and key of everything that is wrong.
+    """
+    files = (path, *overlays)
+    merged: dict[str, Any] = {}
+    for file in files:
+        merged = _merge(merged, _read(file))
+    try:
+        return Params.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, files)) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        message = f"{path}: no such parameter file. Run in the project folder, or name one."
+        raise ConfigError(message) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path}: holds a {type(loaded).__name__}; a mapping of parameters is due.")
+    return loaded
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]  # both are mappings
+    return merged
+
+
+def _explain(error: ValidationError, files: tuple[Path, ...]) -> str:
+    lines = []
+    for problem in error.errors():
+        keys = [str(part) for part in problem["loc"]]
+        where = next((f"{file}:{line}" for file in reversed(files) if (line := _line(file, keys))), str(files[0]))
+        text = f"{where}: {'.'.join(keys)}: {problem['msg']}"
+        if problem["type"] == "extra_forbidden":
+            text = f"{where}: unknown parameter {'.'.join(keys)!r}.{_suggest(keys)}"
+        elif problem["type"] != "missing":
+            text += f" (found {problem['input']!r})"
+        lines.append(text)
+    return "\n".join(lines)
+
+
+def _suggest(keys: list[str]) -> str:
+    model: Any = Params
+    for key in keys[:-1]:
+        found = model.model_fields.get(key) if hasattr(model, "model_fields") else None
+        model = found.annotation if found else None
+    names = list(model.model_fields) if hasattr(model, "model_fields") else []
+    close = difflib.get_close_matches(keys[-1], names, n=1)
+    return f" Did you mean {close[0]!r}?" if close else f" Known here: {', '.join(names)}."
+
+
+def _line(file: Path, keys: list[str]) -> int | None:
+    """Return the line of `file` at which the key path ends, or None where it has no such key."""
+    node = yaml.compose(file.read_text(encoding="utf-8"))
+    line: int | None = None
+    for key in keys:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((k, v) for k, v in node.value if k.value == key), None)
+            if pair is None:
+                return line if line and key == keys[-1] else None
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
+            node = node.value[int(key)]
+            line = node.start_mark.line + 1
+    return line

@@ -1,0 +1,1 @@
+"""The executor: client, record, budget, and the embedded server."""

@@ -1,0 +1,1 @@
+"""Runs untrusted programs: workflows, and the code that executors write."""
