@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from w4s.errors import DataError
 from w4s.types import Problem, Score
+
+
+class TooFewProblems(DataError):
+    """A benchmark has fewer different problems than asked for."""
+
+    def __init__(self, benchmark: str, *, asked: int, available: int) -> None:
+        super().__init__(
+            f"{benchmark}: {asked} problems asked for, but it has {available} different ones. "
+            "Lower benchmarks.private, benchmarks.public or benchmarks.test."
+        )
+        self.asked = asked
+        self.available = available
 
 
 class Benchmark(Protocol):
@@ -28,7 +41,7 @@ class Benchmark(Protocol):
     def problems(self, count: int, *, seed: int) -> list[Problem]:
         """Return `count` different problems, the same for the same seed.
 
-        Raises DataError where the data set has fewer or cannot be read.
+        Raises TooFewProblems where the data set has fewer, DataError where it cannot be read.
         """
         ...
 
