@@ -103,6 +103,7 @@ class PolicyParams(Section):
 
     model: str
     base_url: str | None = None
+    prompt: Literal["full", "compact"]
     prompt_tokens: int = Field(ge=256)
     action_tokens: int = Field(ge=32)
     device: str = "auto"
@@ -122,8 +123,9 @@ class WarmStartParams(Section):
 
 
 class CollectParams(Section):
-    """Trajectories: windows of T turns with m candidates each."""
+    """Trajectories: episodes of windows of T turns with m candidates each."""
 
+    episodes: int = Field(gt=0)
     windows: int = Field(gt=0)
     turns: int = Field(gt=0)
     candidates: int = Field(gt=0)
@@ -194,6 +196,7 @@ class Params(Section):
     sandbox: SandboxParams
     policy: PolicyParams
     warm_start: WarmStartParams
+    examples: tuple[str, ...] = Field(min_length=1)
     collect: CollectParams
     reward: RewardParams
     train: TrainParams
@@ -228,7 +231,9 @@ def _read(path: Path) -> dict[str, Any]:
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
-        raise ConfigError(f"{path}: holds a {type(loaded).__name__}; a mapping of parameters is due.")
+        raise ConfigError(
+            f"{path}: holds a {type(loaded).__name__}; a mapping of parameters is due."
+        )
     return loaded
 
 
@@ -245,7 +250,10 @@ def _explain(error: ValidationError, files: tuple[Path, ...]) -> str:
     lines = []
     for problem in error.errors():
         keys = [str(part) for part in problem["loc"]]
-        where = next((f"{file}:{line}" for file in reversed(files) if (line := _line(file, keys))), str(files[0]))
+        where = next(
+            (f"{file}:{line}" for file in reversed(files) if (line := _line(file, keys))),
+            str(files[0]),
+        )
         text = f"{where}: {'.'.join(keys)}: {problem['msg']}"
         if problem["type"] == "extra_forbidden":
             text = f"{where}: unknown parameter {'.'.join(keys)!r}.{_suggest(keys)}"

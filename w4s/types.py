@@ -178,7 +178,6 @@ class Feedback:
     failures: Mapping[str, int]  # FailureKind -> private problems
     violation_rate: float
     usage: Usage
-    seconds: float
 
 
 # ------------------------------------------------------------------ the decision process
@@ -186,7 +185,7 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A policy's reply: free-text analysis, then the code of a workflow. `text` is the reply as is."""
+    """A policy's reply: analysis, then the code of a workflow. `text` is the reply as is."""
 
     analysis: str
     code: str
@@ -215,7 +214,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One state-action-feedback-reward step. `state` is the prompt, `chosen` an index of `candidates`."""
+    """One state-action-feedback-reward step.
+
+    `state` is the prompt, `chosen` an index of `candidates` (None where none is valid).
+    """
 
     index: int
     state: tuple[Message, ...]
@@ -225,15 +227,18 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """One window of turns on one benchmark: the state of turn i+1 extends the state of turn i."""
+    """One window of turns on one benchmark: the state of turn i+1 extends the state of turn i.
+
+    `policy` is the policy's identity. Times are kept elsewhere: the same replies give an equal
+    trajectory.
+    """
 
     benchmark: str
+    episode: int
     window: int
     seed: int
     policy: str
     turns: tuple[Turn, ...]
-    usage: Usage
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,14 +251,15 @@ class Draw:
     seed: int
     stage: str
     benchmark: str
+    episode: int = 0
     window: int = 0
     turn: int = 0
     candidate: int = 0
 
     @property
     def path(self) -> str:
-        """The address as one string, e.g. `collect/chain_sum/s0/w1/t0/c3`."""
+        """The address as one string, e.g. `collect/chain_sum/s0/e1/w0/t0/c3`."""
         return (
-            f"{self.stage}/{self.benchmark}/s{self.seed}"
+            f"{self.stage}/{self.benchmark}/s{self.seed}/e{self.episode}"
             f"/w{self.window}/t{self.turn}/c{self.candidate}"
         )

@@ -1,0 +1,176 @@
+"""A workflow on problems: results, and the feedback that the policy gets of them.
+
+Runs everything that it is given at once; the executor and the sandbox bound what is in flight.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from w4s.agent import CallLimits, WorkflowHandle
+from w4s.benchmarks.base import Benchmark
+from w4s.concurrency import gather
+from w4s.llm.base import Executor
+from w4s.prompts.state import case_study
+from w4s.sandbox.base import Limits, Sandbox, SandboxResult
+from w4s.seeds import derive_seed
+from w4s.types import (
+    VIOLATIONS,
+    Failure,
+    FailureKind,
+    Feedback,
+    Problem,
+    ProblemResult,
+    PublicProblem,
+    Score,
+    Usage,
+    ValidationSplits,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """What running a workflow needs: the executor, the sandbox, and the limits of one problem."""
+
+    executor: Executor
+    sandbox: Sandbox
+    limits: Limits
+    call_limits: CallLimits
+    code_limits: Limits
+
+
+async def run_problem(
+    code: str, problem: Problem, *, benchmark: Benchmark, workbench: Workbench, draw: str
+) -> ProblemResult:
+    """Run `code` on one problem and score its answer.
+
+    `draw` is the address of the evaluation. Whatever the workflow does wrong is a failure on the
+    result; only fatal errors of the executor are raised.
+    """
+    address = f"{draw}/{problem.id}"
+    handle = WorkflowHandle(
+        executor=workbench.executor,
+        sandbox=workbench.sandbox,
+        draw=address,
+        limits=workbench.call_limits,
+        code_limits=workbench.code_limits,
+        public_test=_public_test(benchmark, problem),
+    )
+    result = await workbench.sandbox.run_workflow(
+        code,
+        task=problem.question,
+        handler=handle,
+        limits=workbench.limits,
+        seed=derive_seed(address),
+    )
+    failure = _failure(result, handle)
+    answer = None if failure else answer_text(result.value["answer"])
+    if answer is None:
+        why = failure.message if failure else "no answer"
+        score = Score(0.0, None, why)
+    else:
+        score = await benchmark.score(problem, answer)
+    cut_off = 1 if failure is not None and failure.kind in VIOLATIONS else 0
+    return ProblemResult(
+        problem_id=problem.id,
+        answer=answer,
+        score=score,
+        failure=failure,
+        usage=handle.usage,
+        seconds=result.wall_seconds,
+        violations=max(result.violations, cut_off) + handle.violations,
+    )
+
+
+async def run_problems(
+    code: str,
+    problems: Sequence[Problem],
+    *,
+    benchmark: Benchmark,
+    workbench: Workbench,
+    draw: str,
+) -> list[ProblemResult]:
+    """Run `code` on all `problems` concurrently; results in the order of `problems`."""
+    return await gather(
+        run_problem(code, problem, benchmark=benchmark, workbench=workbench, draw=draw)
+        for problem in problems
+    )
+
+
+async def evaluate(
+    code: str, splits: ValidationSplits, *, benchmark: Benchmark, workbench: Workbench, draw: str
+) -> Feedback:
+    """Return the feedback on `code`: accuracy on private problems, case studies of public ones."""
+    problems = (*splits.private, *splits.public)
+    results = await run_problems(
+        code, problems, benchmark=benchmark, workbench=workbench, draw=draw
+    )
+    count = len(splits.private)
+    return make_feedback(results[:count], splits.public, results[count:])
+
+
+def make_feedback(
+    private: Sequence[ProblemResult],
+    public_problems: Sequence[PublicProblem],
+    public: Sequence[ProblemResult],
+) -> Feedback:
+    """Put results together: private ones give figures only, public ones give case studies.
+
+    Wrong case studies come first. The usage is that of all results.
+    """
+    cases = [case_study(p, r) for p, r in zip(public_problems, public, strict=True)]
+    everything = (*private, *public)
+    kinds = Counter(str(r.failure.kind) for r in private if r.failure)
+    return Feedback(
+        accuracy=math.fsum(r.score.value for r in private) / len(private),
+        problems=len(private),
+        case_studies=tuple(sorted(cases, key=lambda case: case.correct)),
+        failures=dict(sorted(kinds.items())),
+        violation_rate=sum(r.violations > 0 for r in private) / len(private),
+        usage=total_usage(everything),
+    )
+
+
+def total_usage(results: Sequence[ProblemResult]) -> Usage:
+    """Return what all `results` cost together."""
+    return sum((result.usage for result in results), Usage())
+
+
+def answer_text(answer: Any) -> str:
+    """Return a workflow's answer as the text that a scorer reads."""
+    if isinstance(answer, str):
+        return answer.strip()
+    if isinstance(answer, float) and answer.is_integer() and abs(answer) < 1e15:
+        return str(int(answer))
+    if isinstance(answer, list | dict):
+        return json.dumps(answer, ensure_ascii=False)
+    return str(answer)
+
+
+def _failure(result: SandboxResult, handle: WorkflowHandle) -> Failure | None:
+    failure = result.failure
+    if failure is not None:
+        unanswered = failure.kind is FailureKind.RUNTIME and handle.executor_failure is not None
+        if unanswered:
+            return Failure(FailureKind.EXECUTOR, str(handle.executor_failure), failure.line)
+        return failure
+    if not isinstance(result.value, dict) or result.value.get("answer") is None:
+        return Failure(FailureKind.NO_ANSWER, 'the result is not a dict with the key "answer"')
+    return None
+
+
+def _public_test(benchmark: Benchmark, problem: Problem) -> Any:
+    """Return the benchmark's public tests of `problem` as a function, or None where it has none."""
+    tester = getattr(benchmark, "public_test", None)
+    if tester is None:
+        return None
+
+    async def run(solution: str, entry_point: str) -> str | None:
+        return await tester(problem, solution, entry_point)  # type: ignore[no-any-return]  # by protocol
+
+    return run

@@ -1,0 +1,143 @@
+"""One search: a policy improves a workflow for one benchmark, one candidate an iteration.
+
+Returns the workflow with the best validation accuracy. The test split is not within its reach.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from w4s.environment import State
+from w4s.prompts.state import Attempt
+from w4s.proposals import Proposer
+from w4s.rollout import OnTurn, Progress, evaluate_candidates
+from w4s.types import Candidate, Draw, Failure, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """One iteration of a search. `accuracy` is None where every attempt failed."""
+
+    index: int
+    accuracy: float | None
+    best: float
+    reward: float | None
+    failures: tuple[Failure, ...]
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What a search found: the best workflow by validation accuracy, and the way there.
+
+    `found` is the iteration that found it, None where no candidate beat the example workflow.
+    """
+
+    benchmark: str
+    policy: str
+    seed: int
+    code: str
+    accuracy: float
+    found: int | None
+    example_accuracy: float
+    iterations: tuple[Iteration, ...]
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """How long to search: iterations in all, in windows of `turns`."""
+
+    iterations: int
+    turns: int
+
+
+async def search(
+    proposer: Proposer,
+    *,
+    example: str,
+    plan: SearchPlan,
+    draw: Draw,
+    on_turn: OnTurn = lambda _: None,
+) -> SearchResult:
+    """Search from the workflow `example` (METHOD, "Using the trained meta-agent").
+
+    `draw` addresses the search: same address, policy and record give the same result. Its seed
+    is the search's seed.
+    """
+    environment = proposer.environment
+    first = await environment.example(example, seed=draw.seed)
+    run = _Run(proposer, plan, draw, on_turn, first)
+    for index in range(plan.iterations):
+        await run.iterate(index)
+    return SearchResult(
+        benchmark=environment.benchmark.name,
+        policy=proposer.policy.identity,
+        seed=draw.seed,
+        code=run.best.code,
+        accuracy=run.best.feedback.accuracy,
+        found=run.found,
+        example_accuracy=first.feedback.accuracy,
+        iterations=tuple(run.iterations),
+        usage=run.usage,
+    )
+
+
+class _Run:
+    """The state of a search between iterations."""
+
+    def __init__(
+        self, proposer: Proposer, plan: SearchPlan, draw: Draw, on_turn: OnTurn, first: Attempt
+    ) -> None:
+        self._proposer = proposer
+        self._plan = plan
+        self._draw = draw
+        self._on_turn = on_turn
+        self._example = first
+        self._state: State = proposer.environment.reset(example=first)
+        self.best = first
+        self.found: int | None = None
+        self.iterations: list[Iteration] = []
+        self.usage = first.feedback.usage
+
+    async def iterate(self, index: int) -> None:
+        """Play one iteration: one candidate, evaluated if it runs."""
+        environment = self._proposer.environment
+        window, turn = divmod(index, self._plan.turns)
+        if turn == 0 and window > 0:
+            self._state = environment.reset(example=self._example, latest=self._state.latest)
+        draw = replace(self._draw, window=window, turn=turn)
+        proposals = await self._proposer.propose(self._state, count=1, draw=draw)
+        (candidate,) = await evaluate_candidates(environment, self._state, proposals, draw=draw)
+        self._take(index, candidate)
+
+    def _take(self, index: int, candidate: Candidate) -> None:
+        action, feedback = candidate.action, candidate.feedback
+        if action is not None and feedback is not None:
+            self.usage += feedback.usage
+            environment = self._proposer.environment
+            last = (index + 1) % self._plan.turns == 0 or index + 1 == self._plan.iterations
+            move = environment.conclude if last else environment.advance
+            self._state = move(self._state, action, feedback)
+            if feedback.accuracy > self.best.feedback.accuracy:
+                self.best, self.found = Attempt(action.code, feedback), index
+        best = self.best.feedback.accuracy
+        self.iterations.append(
+            Iteration(
+                index=index,
+                accuracy=feedback.accuracy if feedback else None,
+                best=best,
+                reward=candidate.reward,
+                failures=candidate.failures,
+                code=action.code if action else None,
+            )
+        )
+        self._on_turn(
+            Progress(
+                benchmark=self._proposer.environment.benchmark.name,
+                turn=index,
+                turns=self._plan.iterations,
+                accuracy=feedback.accuracy if feedback else None,
+                best=best,
+            )
+        )
