@@ -19,10 +19,8 @@ FORMULA_ANSWERS = frozenset(
 _ARITHMETIC = re.compile(r"[\d\s+\-*/().]*")
 _FORMULA = re.compile(r"[\w\s+\-*/().]*")
 _WORDS = re.compile(r"[^\W\d]\w*")
-_FUNCTIONS = frozenset(
-    ["exp", "log", "ln", "sqrt", "sin", "cos", "tan", "sec", "csc", "cot", "asin", "acos"]
-    + ["atan", "sinh", "cosh", "tanh", "pi"]
-)
+_TRIGONOMETRY = ["sin", "cos", "tan", "sec", "csc", "cot", "asin", "acos", "atan"]
+_FUNCTIONS = frozenset(["exp", "log", "ln", "sqrt", "sinh", "cosh", "tanh", "pi", *_TRIGONOMETRY])
 # a power of anything but one small whole number could take for ever to multiply out
 _POWER = re.compile(
     r"\*\*(?!\s*(?:\d{1,2}|\(\s*-?\d{1,2}(?:\s*/\s*\d{1,2})?\s*\)|\(?-?\w\)?)(?![\w.]|\s*\*\*))"
