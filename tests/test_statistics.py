@@ -1,0 +1,172 @@
+"""Intervals and tests agree with published values and keep their invariants."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from w4s.statistics import (
+    accuracy_interval,
+    bootstrap_interval,
+    mcnemar_exact,
+    paired_difference,
+    spread_over_seeds,
+    wilson_interval,
+)
+
+shares = st.integers(1, 400).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
+marks = st.lists(st.floats(0, 1, allow_nan=False), min_size=1, max_size=60)
+pairs = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
+
+
+def test_wilson_agrees_with_published_values() -> None:
+    """81 of 263 gives (0.2553, 0.3662), the example of Newcombe (1998), Table I."""
+    interval = wilson_interval(81, 263)
+    assert interval.low == pytest.approx(0.2553, abs=5e-5)
+    assert interval.high == pytest.approx(0.3662, abs=5e-5)
+
+
+def test_wilson_at_the_edges_touches_them_and_no_more() -> None:
+    """0 of 20 gives (0, 0.1611): Newcombe (1998), Table I."""
+    interval = wilson_interval(0, 20)
+    assert (interval.low, interval.high) == (0.0, pytest.approx(0.1611, abs=5e-5))
+    assert wilson_interval(20, 20).high == 1.0
+
+
+@given(shares)
+def test_wilson_is_ordered_and_mirrored(share: tuple[int, int]) -> None:
+    """The share lies inside its interval, and right and wrong answers mirror each other."""
+    correct, total = share
+    interval = wilson_interval(correct, total)
+    mirrored = wilson_interval(total - correct, total)
+    assert 0 <= interval.low <= interval.estimate <= interval.high <= 1
+    assert interval.low == pytest.approx(1 - mirrored.high, abs=1e-12)
+
+
+@pytest.mark.parametrize(("correct", "total"), [(1, 0), (-1, 3), (4, 3)])
+def test_wilson_refuses_what_is_no_share(correct: int, total: int) -> None:
+    """Impossible counts raise with both numbers in the message."""
+    with pytest.raises(ValueError, match=f"{correct} of {total}"):
+        wilson_interval(correct, total)
+
+
+@settings(max_examples=30, deadline=None)
+@given(marks, st.integers(0, 2**31))
+def test_bootstrap_stays_within_the_scores_and_repeats(scores: list[float], seed: int) -> None:
+    """The interval lies between the least and the greatest score, and a seed gives it again."""
+    interval = bootstrap_interval(scores, seed=seed, resamples=200)
+    assert min(scores) - 1e-9 <= interval.low <= interval.high <= max(scores) + 1e-9
+    assert interval == bootstrap_interval(scores, seed=seed, resamples=200)
+
+
+def test_bootstrap_agrees_with_the_normal_interval_on_many_scores() -> None:
+    """On 1,000 answers the percentile interval is the normal one to a hundredth."""
+    scores = [1.0] * 700 + [0.0] * 300
+    half = 1.96 * math.sqrt(0.7 * 0.3 / 1000)
+    interval = bootstrap_interval(scores, seed=1)
+    assert interval.low == pytest.approx(0.7 - half, abs=0.003)
+    assert interval.high == pytest.approx(0.7 + half, abs=0.003)
+
+
+def test_bootstrap_is_vectorised() -> None:
+    """Ten thousand resamples of 500 scores take a fraction of a second, not a Python loop."""
+    start = time.perf_counter()
+    bootstrap_interval([0.0, 1.0] * 250, seed=0)
+    assert time.perf_counter() - start < 2
+
+
+def test_accuracy_of_marks_is_wilson_and_of_parts_is_bootstrap() -> None:
+    """Right-or-wrong scores get Wilson's interval, F1 scores the bootstrap's."""
+    assert accuracy_interval([1.0, 0.0, 1.0], seed=0) == wilson_interval(2, 3)
+    assert accuracy_interval([0.5, 0.25], seed=3) == bootstrap_interval([0.5, 0.25], seed=3)
+
+
+def test_paired_difference_sees_what_unpaired_intervals_hide() -> None:
+    """A method that solves the same problems and ten more is better with p < 0.01."""
+    first = [1.0] * 60 + [0.0] * 40
+    second = [1.0] * 50 + [0.0] * 50
+    result = paired_difference(first, second, seed=0)
+    assert result.estimate == pytest.approx(0.1)
+    assert result.low > 0
+    assert result.p_value < 0.01
+
+
+@settings(max_examples=30, deadline=None)
+@given(pairs)
+def test_paired_difference_is_antisymmetric(answers: list[tuple[bool, bool]]) -> None:
+    """Exchanging the methods turns the sign, and no p-value is 0 or above 1."""
+    first = [float(a) for a, _ in answers]
+    second = [float(b) for _, b in answers]
+    forth = paired_difference(first, second, seed=5, resamples=300)
+    back = paired_difference(second, first, seed=5, resamples=300)
+    assert forth.estimate == pytest.approx(-back.estimate)
+    assert forth.low == pytest.approx(-back.high)
+    assert 0 < forth.p_value <= 1
+
+
+def test_equal_methods_have_p_one() -> None:
+    """The same answers on every problem are no evidence at all."""
+    scores = [1.0, 0.0, 1.0]
+    assert paired_difference(scores, scores, seed=0).p_value == 1.0
+    assert mcnemar_exact(scores, scores).p_value == 1.0
+
+
+def test_mcnemar_agrees_with_the_binomial_by_hand() -> None:
+    """Eight against two discordant problems: p = 2 * (1 + 10 + 45) / 1024."""
+    first = [1.0] * 8 + [0.0] * 2 + [1.0] * 5
+    second = [0.0] * 8 + [1.0] * 2 + [1.0] * 5
+    result = mcnemar_exact(first, second)
+    assert (result.only_first, result.only_second) == (8, 2)
+    assert result.p_value == pytest.approx(2 * 56 / 1024)
+
+
+def test_mcnemar_survives_thousands_of_problems() -> None:
+    """Powers of two beyond a float's range do not overflow."""
+    first = [1.0, 0.0] * 1500
+    second = [0.0, 1.0] * 1500
+    assert mcnemar_exact(first, second).p_value == 1.0
+    assert mcnemar_exact([1.0] * 3000, [0.0] * 3000).p_value == 0.0
+
+
+@given(pairs)
+def test_mcnemar_is_symmetric(answers: list[tuple[bool, bool]]) -> None:
+    """Exchanging the methods exchanges the counts and keeps the p-value."""
+    first = [float(a) for a, _ in answers]
+    second = [float(b) for _, b in answers]
+    forth, back = mcnemar_exact(first, second), mcnemar_exact(second, first)
+    assert forth.p_value == back.p_value
+    assert (forth.only_first, forth.only_second) == (back.only_second, back.only_first)
+    assert 0 <= forth.p_value <= 1
+
+
+def test_unequal_lengths_cannot_be_paired() -> None:
+    """Both paired functions refuse scores of different problems."""
+    with pytest.raises(ValueError, match="2 and 1"):
+        paired_difference([1.0, 0.0], [1.0], seed=0)
+    with pytest.raises(ValueError, match="2 and 1"):
+        mcnemar_exact([1.0, 0.0], [1.0])
+
+
+def test_spread_of_one_seed_is_none_and_of_several_the_sample_deviation() -> None:
+    """One seed has deviation 0; (1, 2, 3) has mean 2 and deviation 1."""
+    assert spread_over_seeds([0.4]).deviation == 0.0
+    spread = spread_over_seeds([1.0, 2.0, 3.0])
+    assert (spread.mean, spread.deviation, spread.low, spread.high, spread.seeds) == (2, 1, 1, 3, 3)
+
+
+@pytest.mark.parametrize("scores", [[], [math.nan], [math.inf]])
+def test_missing_or_infinite_scores_are_refused(scores: list[float]) -> None:
+    """No scores and scores that are not numbers raise instead of giving nan."""
+    with pytest.raises(ValueError, match="finite"):
+        bootstrap_interval(scores, seed=0)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 95.0])
+def test_impossible_confidence_levels_are_refused(level: float) -> None:
+    """A level given in per cent, say, raises."""
+    with pytest.raises(ValueError, match="confidence level"):
+        wilson_interval(1, 2, level=level)
