@@ -171,9 +171,10 @@ class SearchParams(Section):
 
 
 class EvaluateParams(Section):
-    """Which baselines the final test runs beside the searches."""
+    """Baselines of the final test, and candidates sampled of each policy to compare them."""
 
     baselines: tuple[str, ...]
+    first_candidates: int = Field(ge=0)
 
 
 class TrackingParams(Section):

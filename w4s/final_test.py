@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from w4s.benchmarks.base import Benchmark
 from w4s.evaluation import Workbench, run_problems, total_usage
-from w4s.statistics import Interval, wilson_interval
+from w4s.statistics import Interval, accuracy_interval
 from w4s.types import Draw, ProblemResult, TestProblem, Usage
 
 
@@ -41,17 +41,18 @@ async def run_test(
     results = await run_problems(
         code, problems, benchmark=benchmark, workbench=workbench, draw=draw.path
     )
-    return _summary(results, method=method, benchmark=benchmark.name)
+    return _summary(results, method=method, benchmark=benchmark.name, seed=draw.seed)
 
 
-def _summary(results: Sequence[ProblemResult], *, method: str, benchmark: str) -> TestResult:
+def _summary(
+    results: Sequence[ProblemResult], *, method: str, benchmark: str, seed: int
+) -> TestResult:
     scores = tuple(result.score.value for result in results)
-    total = math.fsum(scores)
     return TestResult(
         benchmark=benchmark,
         method=method,
-        accuracy=total / len(scores),
-        interval=wilson_interval(total, len(scores)),
+        accuracy=math.fsum(scores) / len(scores),
+        interval=accuracy_interval(scores, seed=seed),
         problems=len(scores),
         failures=sum(result.failure is not None for result in results),
         usage=total_usage(results),

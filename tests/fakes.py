@@ -1,0 +1,154 @@
+"""Small real implementations of the seams, for tests that are not about the seams themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from w4s.llm.base import ChatReply, ChatRequest
+from w4s.policy.base import PolicyReply
+from w4s.sandbox.base import Handler, HandlerError, LimitHit, Limits, SandboxResult
+from w4s.types import (
+    Failure,
+    FailureKind,
+    Message,
+    PrivateProblem,
+    Problem,
+    PublicProblem,
+    Score,
+    Usage,
+    ValidationSplits,
+)
+
+
+def adder_splits(private: int = 4, public: int = 2) -> ValidationSplits:
+    """Problems "i + i" of a benchmark called adder."""
+
+    def fields(i: int, split: str) -> dict[str, Any]:
+        return {"id": f"{split}-{i}", "benchmark": "adder", "question": f"{i} + {i}"}
+
+    return ValidationSplits(
+        benchmark="adder",
+        private=tuple(
+            PrivateProblem(**fields(100 + i, "private"), answer=str(200 + 2 * i))
+            for i in range(private)
+        ),
+        public=tuple(
+            PublicProblem(**fields(i, "public"), answer=str(2 * i)) for i in range(public)
+        ),
+        sha256="0" * 64,
+    )
+
+
+@dataclass
+class AdderBenchmark:
+    """Exact match."""
+
+    name: str = "adder"
+    description: str = "Add two numbers."
+    version: str = "1"
+
+    def problems(self, count: int, *, seed: int) -> list[Problem]:
+        return [Problem(str(i), "adder", f"{i} + {i}", str(2 * i)) for i in range(count)]
+
+    async def score(self, problem: Problem, answer: str) -> Score:
+        return Score(float(answer == problem.answer), answer, "exact match")
+
+
+@dataclass
+class FakeExecutor:
+    """Answers by a function of (request, draw); keeps what it was asked."""
+
+    answer: Callable[[ChatRequest, str], str] = lambda request, draw: request.messages[-1].content
+    asked: list[tuple[ChatRequest, str]] = field(default_factory=list)
+
+    async def chat(self, request: ChatRequest, *, draw: str) -> ChatReply:
+        self.asked.append((request, draw))
+        texts = tuple(self.answer(request, draw) for _ in range(request.n))
+        return ChatReply(texts, ("stop",) * request.n, Usage(1, 10, 5 * request.n))
+
+
+class _FakeHandle:
+    """The blocking handle of a workflow, over an asynchronous handler."""
+
+    def __init__(self, handler: Handler, loop: asyncio.AbstractEventLoop) -> None:
+        self._handler = handler
+        self._loop = loop
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            future = asyncio.run_coroutine_threadsafe(
+                self._handler(operation, arguments),
+                self._loop,  # type: ignore[arg-type]
+            )
+            return future.result()
+
+        return call
+
+
+class FakeSandbox:
+    """Runs the tests' own trusted workflows in a thread of this process."""
+
+    async def run_workflow(
+        self, code: str, *, task: str, handler: Handler, limits: Limits, seed: int
+    ) -> SandboxResult:
+        handle = _FakeHandle(handler, asyncio.get_running_loop())
+        try:
+            value = await asyncio.to_thread(_run, code, "workflow", (handle, task))
+        except LimitHit as hit:
+            return _result(None, hit.failure)
+        except (HandlerError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            message = f"{type(error).__name__}: {error}"
+            return _result(None, Failure(FailureKind.RUNTIME, message, 1))
+        return _result(value, None)
+
+    async def run_code(
+        self,
+        code: str,
+        *,
+        limits: Limits,
+        seed: int,
+        entry_point: str = "solution",
+        calls: Sequence[Sequence[Any]] = ((),),
+    ) -> SandboxResult:
+        return _result([{"ok": _run(code, entry_point, arguments)} for arguments in calls], None)
+
+
+def _run(code: str, entry_point: str, arguments: Sequence[Any]) -> Any:
+    scope: dict[str, Any] = {}
+    exec(compile(code, "<test>", "exec"), scope)  # noqa: S102  # the tests' own code
+    return scope[entry_point](*arguments)
+
+
+def _result(value: Any, failure: Failure | None) -> SandboxResult:
+    return SandboxResult(value, failure, "", 0.0, 0, 0.0)
+
+
+class ScriptedPolicy:
+    """Gives the next replies of a script; keeps the states that it was shown."""
+
+    identity = "scripted"
+
+    def __init__(self, replies: Sequence[str]) -> None:
+        self._replies = list(replies)
+        self._lock = threading.Lock()
+        self.states: list[tuple[Message, ...]] = []
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        return sum(len(message.content.split()) for message in messages)
+
+    async def sample(
+        self, messages: Sequence[Message], *, n: int, temperature: float, seed: int
+    ) -> list[PolicyReply]:
+        with self._lock:
+            self.states.append(tuple(messages))
+            taken, self._replies = self._replies[:n], self._replies[n:]
+        return [PolicyReply(text, len(text.split()), False) for text in taken]
+
+
+def reply_with(code: str, analysis: str = "Try this.") -> str:
+    """A policy's reply that holds `code`."""
+    return f"{analysis}\n```python\n{code}\n```"
