@@ -1,0 +1,119 @@
+"""Prefect's server for the time of one command, where no other is configured.
+
+Prefect would start one itself, but one that outlives a killed parent and prints its tracebacks
+among the program's own output. Keeps no server between commands: `PREFECT_API_URL` names one
+that stays.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from w4s.errors import W4SError
+
+STARTUP_SECONDS = 120
+
+
+class ServerError(W4SError):
+    """Prefect's server did not start."""
+
+
+@contextmanager
+def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
+    """Start a server with its files in `home`; yield a function that waits until it answers.
+
+    Does nothing where `PREFECT_API_URL` is set. The caller imports what it needs meanwhile.
+    """
+    if os.environ.get("PREFECT_API_URL"):
+        yield lambda: None
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    port, log = _free_port(), home / "server.log"
+    url = f"http://127.0.0.1:{port}/api"
+    with log.open("wb") as stream:
+        command = [sys.executable, "-m", "flows.server", str(port), str(os.getpid())]
+        process = subprocess.Popen(command, stdout=stream, stderr=stream, env=_environment())
+    os.environ["PREFECT_API_URL"] = url
+    _refresh_prefect()
+    try:
+        yield lambda: _wait(process, url, log)
+    finally:
+        del os.environ["PREFECT_API_URL"]
+        _stop(process)
+
+
+def _environment() -> dict[str, str]:
+    extra = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
+    root = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    return {**os.environ, **extra, "PREFECT__SERVER_FINAL": "1", "PYTHONPATH": path}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _refresh_prefect() -> None:
+    if "prefect.context" in sys.modules:
+        sys.modules["prefect.context"].refresh_global_settings_context()
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)  # not listening yet
+    raise ServerError(
+        f"Prefect's server did not start within {STARTUP_SECONDS} seconds; its last words are in "
+        f"{log}. Try again, or start one with `prefect server start` and set PREFECT_API_URL."
+    )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _die_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(0)  # the parent was killed: nobody else would stop this server
+
+
+def _serve(port: int, parent: int) -> None:
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    import uvicorn
+
+    uvicorn.run(
+        "prefect.server.api.server:create_app",
+        factory=True,
+        host="127.0.0.1",
+        port=port,
+        log_level="error",
+        lifespan="on",
+    )
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,65 @@
+"""Cache keys of tasks: what a result depends on, spelled out; nothing that changes by chance."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+LIBRARY = Path(__file__).resolve().parent.parent / "w4s"
+
+
+def cache_key(
+    stage: str, *, code: Sequence[str], parameters: Mapping[str, Any], inputs: Mapping[str, str]
+) -> str:
+    """Return `stage/<sha256>` of the code's version, small named parameters and inputs' hashes.
+
+    `code` names modules and packages of the library (`rollout`, `llm`). `parameters` holds JSON
+    values; `inputs` the content hashes of files, models and earlier results.
+    """
+    facts = {"code": code_version(tuple(code)), "parameters": parameters, "inputs": inputs}
+    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"{stage}/{text_sha256(canonical)}"
+
+
+@cache
+def code_version(names: tuple[str, ...]) -> str:
+    """Return a hash of the library's modules `names` that ignores comments and layout.
+
+    Raises FileNotFoundError for a name that is neither a module nor a package of the library.
+    """
+    digest = hashlib.sha256()
+    for file in sorted({file for name in names for file in _sources(name)}):
+        digest.update(file.relative_to(LIBRARY).as_posix().encode())
+        digest.update(ast.dump(ast.parse(file.read_bytes())).encode())
+    return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file, or of a folder's files with their names."""
+    digest = hashlib.sha256()
+    if path.is_file():
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    for file in sorted(item for item in path.rglob("*") if item.is_file()):
+        digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+        digest.update(file_sha256(file).encode())
+    return digest.hexdigest()
+
+
+def text_sha256(text: str) -> str:
+    """Return the hash of `text` as UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sources(name: str) -> list[Path]:
+    module, package = LIBRARY / f"{name}.py", LIBRARY / name
+    if module.is_file():
+        return [module]
+    if package.is_dir():
+        return list(package.rglob("*.py"))
+    raise FileNotFoundError(f"w4s has no module or package {name!r}")

@@ -1,0 +1,34 @@
+"""What a run tells the person who waits. The command line draws it; the default is silent."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Listens to a run."""
+
+    def stage(self, name: str, items: int) -> None:
+        """A stage begins, of `items` tasks."""
+        ...
+
+    def turn(self, item: str, done: int, total: int, accuracy: float | None, best: float) -> None:
+        """A turn of an item (`chain_sum, episode 2`) is over, with the best accuracy up to now."""
+        ...
+
+    def item(self, item: str, note: str, *, cached: bool) -> None:
+        """A task is over; `note` says in a few words how it ended."""
+        ...
+
+
+class Silent:
+    """Tells nobody anything."""
+
+    def stage(self, name: str, items: int) -> None:
+        """Ignore it."""
+
+    def turn(self, item: str, done: int, total: int, accuracy: float | None, best: float) -> None:
+        """Ignore it."""
+
+    def item(self, item: str, note: str, *, cached: bool) -> None:
+        """Ignore it."""

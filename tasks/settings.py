@@ -1,0 +1,33 @@
+"""Settings of the tools that run the stages: all of it in the project folder, quiet, offline.
+
+Must be applied before prefect or mlflow are imported. Overrides nothing that is set already.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def apply_settings(project: Path) -> None:
+    """Point Prefect at `project` and keep every tool from calling home, through the environment."""
+    home = project / ".prefect"
+    settings = {
+        "DO_NOT_TRACK": "true",
+        "DVC_NO_ANALYTICS": "1",
+        "GIT_PYTHON_REFRESH": "quiet",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PREFECT_HOME": str(home),
+        "PREFECT_LOCAL_STORAGE_PATH": str(home / "storage"),
+        "PREFECT_CLI_PROMPT": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        # errors reach the person once, as the command line's own message
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_ROOT_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    }
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,100 @@
+"""The folder that a run writes: where each thing lies, and who holds it.
+
+Knows paths only; what the files hold is the business of the stages.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from w4s.errors import W4SError
+
+
+class WorkspaceBusy(W4SError):
+    """Another process works in the workspace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Paths below one absolute folder. Most properties are one stage's output."""
+
+    root: Path
+
+    @property
+    def splits(self) -> Path:
+        """Folder of the split files (prepare)."""
+        return self.root / "splits"
+
+    @property
+    def warm_start(self) -> Path:
+        """Folder of the adapter that cloning made (warm start)."""
+        return self.root / "warm_start"
+
+    @property
+    def trajectories(self) -> Path:
+        """Folder of `trajectories.jsonl` and its summary (collect)."""
+        return self.root / "trajectories"
+
+    @property
+    def adapters(self) -> Path:
+        """Folder with one adapter folder for each objective (train)."""
+        return self.root / "adapters"
+
+    @property
+    def searches(self) -> Path:
+        """Folder of the searches' results and learning curves (search)."""
+        return self.root / "searches"
+
+    @property
+    def results(self) -> Path:
+        """Folder of the final table and the best workflows (evaluate)."""
+        return self.root / "results"
+
+    @property
+    def cache(self) -> Path:
+        """Folder of the tasks' results; may be deleted at the price of time."""
+        return self.root / ".cache" / "tasks"
+
+    @property
+    def made(self) -> Path:
+        """Folder of what cached tasks made besides their results (adapters), by cache key."""
+        return self.root / ".cache" / "made"
+
+    @contextmanager
+    def held(self, command: str) -> Iterator[None]:
+        """Hold the workspace for this process; the system lets go of it when the process dies.
+
+        Raises WorkspaceBusy naming the process that holds it.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("a+", encoding="utf-8") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise WorkspaceBusy(_busy(self.root, stream.name)) from error
+            stream.truncate(0)
+            stream.write(json.dumps({"pid": os.getpid(), "command": command}))
+            stream.flush()
+            try:
+                yield
+            finally:
+                stream.truncate(0)
+
+
+def _busy(root: Path, lock: str) -> str:
+    text = Path(lock).read_text(encoding="utf-8")
+    try:
+        owner = json.loads(text)
+        who = f"process {owner['pid']} (w4s {owner['command']})"
+    except (ValueError, KeyError, TypeError):
+        who = "another process"  # caught between taking the lock and signing it
+    return (
+        f"{root}: {who} works in this folder. Wait for it or stop it, then try again; "
+        "or name another folder with --set workspace=FOLDER."
+    )
