@@ -206,19 +206,23 @@ class Params(Section):
     tracking: TrackingParams
 
 
-def load_params(path: Path, *, overlays: tuple[Path, ...] = ()) -> Params:
-    """Read `path`, lay the overlay files over it, and check the result.
+def load_params(
+    path: Path, *, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()
+) -> Params:
+    """Read `path`, lay the overlay files and then `section.key=value` settings over it; check.
 
-    Raises ConfigError naming file, line and key of everything that is wrong.
+    Raises ConfigError naming file and line, or the setting, of everything that is wrong.
     """
     files = (path, *overlays)
     merged: dict[str, Any] = {}
     for file in files:
         merged = _merge(merged, _read(file))
+    for setting in settings:
+        merged = _merge(merged, _parse_setting(setting))
     try:
         return Params.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError(_explain(error, files)) from error
+        raise ConfigError(_explain(error, files, settings)) from error
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -238,6 +242,22 @@ def _read(path: Path) -> dict[str, Any]:
     return loaded
 
 
+def _parse_setting(setting: str) -> dict[str, Any]:
+    name, equals, text = setting.partition("=")
+    keys = name.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(
+            f"--set {setting}: section.key=value is due, such as search.iterations=3."
+        )
+    try:
+        value: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {setting}: the value cannot be read as YAML.") from error
+    for key in reversed(keys):
+        value = {key: value}
+    return dict(value)
+
+
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
@@ -247,14 +267,11 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _explain(error: ValidationError, files: tuple[Path, ...]) -> str:
+def _explain(error: ValidationError, files: tuple[Path, ...], settings: tuple[str, ...]) -> str:
     lines = []
     for problem in error.errors():
         keys = [str(part) for part in problem["loc"]]
-        where = next(
-            (f"{file}:{line}" for file in reversed(files) if (line := _line(file, keys))),
-            str(files[0]),
-        )
+        where = _where(keys, files, settings)
         text = f"{where}: {'.'.join(keys)}: {problem['msg']}"
         if problem["type"] == "extra_forbidden":
             text = f"{where}: unknown parameter {'.'.join(keys)!r}.{_suggest(keys)}"
@@ -262,6 +279,19 @@ def _explain(error: ValidationError, files: tuple[Path, ...]) -> str:
             text += f" (found {problem['input']!r})"
         lines.append(text)
     return "\n".join(lines)
+
+
+def _where(keys: list[str], files: tuple[Path, ...], settings: tuple[str, ...]) -> str:
+    """Return what set `keys` last: a setting, or a file with its line."""
+    for setting in reversed(settings):
+        named = setting.partition("=")[0].strip().split(".")
+        if named == keys[: len(named)]:
+            return f"--set {setting}"
+    for file in reversed(files):
+        line = _line(file, keys)
+        if line is not None:
+            return f"{file}:{line}"
+    return str(files[0])
 
 
 def _suggest(keys: list[str]) -> str:

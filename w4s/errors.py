@@ -34,6 +34,10 @@ class ReplayError(W4SError):
     """A run from the record asked for something that is not recorded."""
 
 
+class WorkflowFailed(W4SError):
+    """A workflow that the user asked to run gave no answer."""
+
+
 class SandboxError(W4SError):
     """This machine cannot run generated code safely."""
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from w4s.agent import CallLimits, WorkflowHandle
+from w4s.agent import CallLimits, PublicTest, WorkflowHandle
 from w4s.benchmarks.base import Benchmark
 from w4s.concurrency import gather
 from w4s.llm.base import Executor
@@ -53,14 +53,7 @@ async def run_problem(
     result; only fatal errors of the executor are raised.
     """
     address = f"{draw}/{problem.id}"
-    handle = WorkflowHandle(
-        executor=workbench.executor,
-        sandbox=workbench.sandbox,
-        draw=address,
-        limits=workbench.call_limits,
-        code_limits=workbench.code_limits,
-        public_test=_public_test(benchmark, problem),
-    )
+    handle = make_handle(workbench, address, public_test=_public_test(benchmark, problem))
     result = await workbench.sandbox.run_workflow(
         code,
         task=problem.question,
@@ -68,7 +61,7 @@ async def run_problem(
         limits=workbench.limits,
         seed=derive_seed(address),
     )
-    failure = _failure(result, handle)
+    failure = failure_of(result, handle)
     answer = None if failure else answer_text(result.value["answer"])
     if answer is None:
         why = failure.message if failure else "no answer"
@@ -152,7 +145,22 @@ def answer_text(answer: Any) -> str:
     return str(answer)
 
 
-def _failure(result: SandboxResult, handle: WorkflowHandle) -> Failure | None:
+def make_handle(
+    workbench: Workbench, draw: str, *, public_test: PublicTest | None = None
+) -> WorkflowHandle:
+    """Return the handle of one run of a workflow at the address `draw`."""
+    return WorkflowHandle(
+        executor=workbench.executor,
+        sandbox=workbench.sandbox,
+        draw=draw,
+        limits=workbench.call_limits,
+        code_limits=workbench.code_limits,
+        public_test=public_test,
+    )
+
+
+def failure_of(result: SandboxResult, handle: WorkflowHandle) -> Failure | None:
+    """Return why a run has no answer, or None where it has one."""
     failure = result.failure
     if failure is not None:
         unanswered = failure.kind is FailureKind.RUNTIME and handle.executor_failure is not None
@@ -164,7 +172,7 @@ def _failure(result: SandboxResult, handle: WorkflowHandle) -> Failure | None:
     return None
 
 
-def _public_test(benchmark: Benchmark, problem: Problem) -> Any:
+def _public_test(benchmark: Benchmark, problem: Problem) -> PublicTest | None:
     """Return the benchmark's public tests of `problem` as a function, or None where it has none."""
     tester = getattr(benchmark, "public_test", None)
     if tester is None:

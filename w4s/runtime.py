@@ -1,0 +1,127 @@
+"""From parameters to things that run: the workbench, and the environment of a benchmark.
+
+The only module that knows how the parts are put together; everything else takes parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from w4s.agent import CallLimits
+from w4s.benchmarks.registry import get_benchmark
+from w4s.benchmarks.splits import load_validation
+from w4s.config import Params
+from w4s.environment import Environment
+from w4s.errors import WorkflowFailed
+from w4s.evaluation import Workbench, answer_text, failure_of, make_handle
+from w4s.llm.open import open_engine
+from w4s.policy.base import Policy
+from w4s.prompts.state import PromptBudget
+from w4s.rewards import RewardRule
+from w4s.sandbox.base import Limits
+from w4s.sandbox.host import ProcessSandbox
+from w4s.seeds import derive_seed
+from w4s.workflow import Workflow
+
+_CODE_WALL_SECONDS = 10.0  # one execute_code; the authors give it 5
+_FEEDBACK_TOKENS = 200  # kept free in a state for the feedback of a later turn
+
+
+@asynccontextmanager
+async def open_workbench(
+    params: Params, *, workspace: Path, replay: bool = False
+) -> AsyncIterator[Workbench]:
+    """Open the executor and the sandbox that `params` describe; close both at the end.
+
+    Raises SandboxError, WeightsError, EndpointError.
+    """
+    async with (
+        ProcessSandbox(
+            workers=params.sandbox.workers,
+            disposable_machine=params.sandbox.disposable_machine,
+        ) as sandbox,
+        open_engine(params, workspace=workspace, replay=replay) as engine,
+    ):
+        yield Workbench(
+            executor=engine,
+            sandbox=sandbox,
+            limits=run_limits(params),
+            call_limits=CallLimits(
+                calls=params.limits.calls,
+                tokens=params.limits.tokens,
+                reply_tokens=params.executor.max_tokens,
+            ),
+            code_limits=code_limits(params),
+        )
+
+
+def run_limits(params: Params) -> Limits:
+    """Return the sandbox's limits of one workflow on one problem."""
+    limits = params.limits
+    return Limits(
+        wall_seconds=limits.wall_seconds,
+        cpu_seconds=limits.cpu_seconds,
+        memory_bytes=limits.memory_mb * 1024**2,
+        output_bytes=limits.output_kb * 1024,
+        calls=4 * limits.calls,  # executor calls and code executions together
+    )
+
+
+def code_limits(params: Params) -> Limits:
+    """Return the sandbox's limits of one code execution inside a workflow."""
+    limits = run_limits(params)
+    return Limits(
+        wall_seconds=min(_CODE_WALL_SECONDS, limits.wall_seconds),
+        cpu_seconds=limits.cpu_seconds,
+        memory_bytes=limits.memory_bytes,
+        output_bytes=limits.output_bytes,
+        calls=0,
+    )
+
+
+def make_environment(
+    params: Params, name: str, *, splits: Path, workbench: Workbench, policy: Policy, turns: int
+) -> Environment:
+    """Return the decision process of benchmark `name`, with its validation splits under `splits`.
+
+    `turns` is T: the state of a window's first turn leaves room for the later ones.
+    """
+    reserve = (turns - 1) * (params.policy.action_tokens + _FEEDBACK_TOKENS)
+    budget = PromptBudget(
+        tokens=params.policy.prompt_tokens,
+        count=policy.count_tokens,
+        wording=params.policy.prompt,
+        reserve=min(reserve, params.policy.prompt_tokens // 2),
+    )
+    data_dir = params.benchmarks.data_dir
+    return Environment(
+        benchmark=get_benchmark(name, data_dir=data_dir, sandbox=workbench.sandbox),
+        splits=load_validation(splits, name),
+        workbench=workbench,
+        budget=budget,
+        rule=RewardRule(
+            kind=params.reward.kind,
+            low_accuracy_penalty=params.reward.low_accuracy_penalty,
+            safety_weight=params.reward.safety_weight,
+        ),
+    )
+
+
+async def solve(workflow: Workflow, question: str, *, workbench: Workbench, seed: int = 0) -> str:
+    """Answer one question with a workflow. Raises WorkflowFailed where it gives no answer."""
+    draw = f"solve/s{seed}"
+    handle = make_handle(workbench, draw)
+    result = await workbench.sandbox.run_workflow(
+        workflow.code,
+        task=question,
+        handler=handle,
+        limits=workbench.limits,
+        seed=derive_seed(draw, question),
+    )
+    failure = failure_of(result, handle)
+    if failure is not None:
+        where = f"{workflow.name}:{failure.line}: " if failure.line else f"{workflow.name}: "
+        raise WorkflowFailed(where + failure.message)
+    return answer_text(result.value["answer"])
