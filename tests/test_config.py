@@ -48,3 +48,24 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, said: s
     path.write_text(text)
     with pytest.raises(ConfigError, match=said):
         load_params(path)
+
+
+def test_a_setting_goes_over_the_files() -> None:
+    """The last word is the command line's."""
+    params = load_params(PARAMS, settings=("search.seeds=[3, 4]", "seed=7"))
+    assert (params.search.seeds, params.seed) == ((3, 4), 7)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("search.iteration=3", "--set search.iteration=3: unknown parameter 'search.iteration'"),
+        ("collect.turns=0", "--set collect.turns=0: collect.turns: .*found 0"),
+        ("turns", "--set turns: section.key=value is due"),
+        ("seed=[", "--set seed=\\[: the value cannot be read"),
+    ],
+)
+def test_a_wrong_setting_is_named(setting: str, said: str) -> None:
+    """The message shows the option as it was typed."""
+    with pytest.raises(ConfigError, match=said):
+        load_params(PARAMS, settings=(setting,))
