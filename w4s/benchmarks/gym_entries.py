@@ -21,10 +21,14 @@ from w4s.errors import ConfigError, DataError
 ATTEMPTS_PER_PROBLEM = 20
 ATTEMPTS_AT_LEAST = 500
 CHILD_SECONDS = 300
-_CHILD = (
-    "import json, sys; from w4s.benchmarks.gym_entries import Recipe, encode, generate; "
-    "print(json.dumps(encode(generate(Recipe(**json.load(sys.stdin))))))"
-)
+# some generators print while they work, hence the other stream
+_CHILD = """
+import contextlib, json, sys
+from w4s.benchmarks.gym_entries import Recipe, encode, generate
+with contextlib.redirect_stdout(sys.stderr):
+    entries = generate(Recipe(**json.load(sys.stdin)))
+print(json.dumps(encode(entries)))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ def generate_in_child(recipe: Recipe) -> list[dict[str, Any]]:
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or ["no message"])[-1]
         raise DataError(f"rg:{recipe.dataset}: the generator failed: {last}") from error
-    entries: list[dict[str, Any]] = decode(json.loads(done.stdout.splitlines()[-1]))
+    entries: list[dict[str, Any]] = decode(json.loads(done.stdout))
     return entries
 
 

@@ -33,8 +33,8 @@ _SUITE: dict[str, tuple[str, Mapping[str, Any]]] = {
         {"min_numbers": 2, "max_numbers": 2, "min_value": 2, "max_value": 100},
     ),
     "letter_counting": (
-        f"Count a letter, small or capital, in a text of five to ten words. {_WHOLE}",
-        {"min_words": 5, "max_words": 10},
+        f"Count a letter, small or capital, in a text of six to twelve words. {_WHOLE}",
+        {"min_words": 6, "max_words": 12},
     ),
     "lcm": (
         f"Find the least common multiple of two numbers up to 30. {_WHOLE}",
