@@ -1,0 +1,71 @@
+r"""Pull an answer or a code block out of a model's reply.
+
+Imports nothing of the project: the sandboxed child uses it as well.
+"""
+
+from __future__ import annotations
+
+import re
+
+_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?")
+_FENCE = re.compile(r"^[ \t]*(```+|~~~+)[^\n`]*\n(.*?)^[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+_BOX = "\\boxed"
+
+
+def extract_answer_str(text: str) -> str:
+    r"""Return the last `\boxed{}` of `text`, else its last number, else its last sentence."""
+    return _last_box(text) or _last_number(text) or _last_sentence(text)
+
+
+def extract_code_block(text: str, entry_point: str = "solution") -> str:
+    """Return the last fenced block of `text` that defines `entry_point`, or ""."""
+    defines = re.compile(
+        rf"^[ \t]*(?:(?:async[ \t]+)?def|class)[ \t]+{re.escape(entry_point)}\b", re.MULTILINE
+    )
+    closed = text if text.endswith("\n") else text + "\n"
+    blocks = [match.group(2) for match in _FENCE.finditer(closed)]
+    return next((block.strip("\n") for block in reversed(blocks) if defines.search(block)), "")
+
+
+def _last_box(text: str) -> str | None:
+    for start in _box_starts(text):
+        depth = 0
+        for index in range(start, len(text)):
+            if text[index] == "{":
+                depth += 1
+            elif text[index] == "}":
+                depth -= 1
+                if depth == 0:
+                    return text[start + 1 : index].strip()
+    return None
+
+
+def _box_starts(text: str) -> list[int]:
+    """Return the positions of the opening braces, the last box first."""
+    starts = []
+    end = len(text)
+    while (found := text.rfind(_BOX, 0, end)) >= 0:
+        brace = found + len(_BOX)
+        while brace < len(text) and text[brace] == " ":
+            brace += 1
+        if brace < len(text) and text[brace] == "{":
+            starts.append(brace)
+        end = found
+    return starts
+
+
+def _last_number(text: str) -> str | None:
+    found = None
+    for match in _NUMBER.finditer(text):
+        if any(character.isdigit() for character in match.group()):
+            found = match.group()
+            before = text[match.start() - 1 : match.start()]
+            if found.startswith("-") and (before.isalnum() or before == ")"):
+                found = found[1:]  # a range or a difference, not a sign
+    return found.replace(",", "") if found else None
+
+
+def _last_sentence(text: str) -> str:
+    sentences = [part.strip() for part in _SENTENCE_END.split(text) if part.strip()]
+    return sentences[-1] if sentences else ""

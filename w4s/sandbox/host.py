@@ -1,0 +1,240 @@
+"""The sandbox of the program: a process for each run, forked from a warm zygote.
+
+Holds the key, the network and the answers on this side; the child has a pipe and nothing else.
+Does not decide what a workflow's calls mean: that is the handler's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import re
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from w4s.errors import SandboxError
+from w4s.sandbox import probe
+from w4s.sandbox.base import Handler, Limits, SandboxResult
+from w4s.sandbox.link import Exit, Link
+from w4s.sandbox.session import Ending, Session
+from w4s.sandbox.stack import Recipe, Stack, bare, candidates, recipe
+from w4s.sandbox.verdict import conclude, cpu_limit
+
+_HEAVY = re.compile(r"\b(?:numpy|sympy|mpmath)\b")
+_GRACE_SECONDS = 0.2  # a child that has given its result ends by itself within that time
+
+_logger = logging.getLogger(__name__)
+
+
+class ProcessSandbox(AbstractAsyncContextManager["ProcessSandbox"]):
+    """Runs untrusted programs, each in a process of its own. Use it with `async with`.
+
+    `workers` bounds the workflows that run at once and, separately, the runs of code, so that a
+    workflow that waits for its code never blocks it. `disposable_machine` allows to go on
+    without isolation where its layers are missing. Raises SandboxError on entering otherwise.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int = 8,
+        disposable_machine: bool = False,
+        use: Stack | None = None,
+    ) -> None:
+        self._disposable = disposable_machine
+        self._wanted = use
+        self._stack: Stack | None = None
+        self._recipe: Recipe | None = None
+        self._links: dict[bool, Link] = {}
+        self._starting = asyncio.Lock()
+        self._workflows = asyncio.Semaphore(workers)
+        self._codes = asyncio.Semaphore(workers)
+        self._numbers = itertools.count(1)
+
+    async def __aenter__(self) -> Self:
+        await self._choose()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._close_links()
+
+    @property
+    def stack(self) -> Stack:
+        """The layers in use. Raises SandboxError before the sandbox is entered."""
+        if self._stack is None:
+            raise SandboxError("the sandbox is not started: use it with `async with`")
+        return self._stack
+
+    async def run_workflow(
+        self, code: str, *, task: str, handler: Handler, limits: Limits, seed: int
+    ) -> SandboxResult:
+        """Run `workflow(agent, task)` (alias: `solver`) of `code`; its value is the dict returned.
+
+        Raises what the handler raises beyond HandlerError and LimitHit, and SandboxError where
+        the machine fails.
+        """
+        job = {"kind": "workflow", "code": code, "task": task}
+        async with self._workflows:
+            return await self._run(job, handler=handler, limits=limits, seed=seed)
+
+    async def run_code(
+        self,
+        code: str,
+        *,
+        limits: Limits,
+        seed: int,
+        entry_point: str = "solution",
+        calls: Sequence[Sequence[Any]] = ((),),
+    ) -> SandboxResult:
+        """Run `code`, then call `entry_point` for each argument list; see `Sandbox.run_code`."""
+        arguments = [list(call) for call in calls]
+        job = {"kind": "code", "code": code, "entry_point": entry_point, "calls": arguments}
+        async with self._codes:
+            return await self._run(job, handler=None, limits=limits, seed=seed)
+
+    async def _run(
+        self, job: dict[str, Any], *, handler: Handler | None, limits: Limits, seed: int
+    ) -> SandboxResult:
+        started = time.perf_counter()
+        job |= {
+            "seed": seed,
+            "output_bytes": limits.output_bytes,
+            "message_bytes": limits.message_bytes,
+        }
+        run = await self._once(job, handler=handler, limits=limits)
+        if run.lost and not run.session.calls:  # the zygote died before the run had any effect
+            run = await self._once(job, handler=handler, limits=limits)
+        verdict = conclude(
+            run.ending,
+            run.exit,
+            code=job["code"],
+            limits=limits,
+            workflow=handler is not None,
+            refused=run.session.refused,
+        )
+        return SandboxResult(
+            value=verdict.value,
+            failure=verdict.failure,
+            output=verdict.output,
+            cpu_seconds=run.exit.cpu_seconds,
+            peak_memory_bytes=run.exit.memory_bytes,
+            wall_seconds=time.perf_counter() - started,
+            violations=verdict.violations,
+        )
+
+    async def _once(
+        self, job: Mapping[str, Any], *, handler: Handler | None, limits: Limits
+    ) -> _Run:
+        link = await self._link(heavy=bool(_HEAVY.search(job["code"])))
+        number = next(self._numbers)
+        ours, theirs = socket.socketpair()
+        session = Session(ours, handler=handler, limits=limits)
+        session.send(job)
+        exited = link.spawn(
+            number,
+            memory_bytes=limits.memory_bytes,
+            cpu_seconds=cpu_limit(limits),
+            end=theirs,
+        )
+        try:
+            ending = await session.ended
+        finally:
+            if _gives_up(session.ended):
+                link.kill(number)
+            await session.close()
+        grace = asyncio.get_running_loop().call_later(_GRACE_SECONDS, link.kill, number)
+        exit_ = await exited
+        grace.cancel()
+        return _Run(session, ending, exit_)
+
+    async def _link(self, *, heavy: bool) -> Link:
+        link = self._links.get(heavy)
+        if link is not None and link.alive:
+            return link
+        async with self._starting:
+            link = self._links.get(heavy)
+            if link is None or not link.alive:
+                if link is not None:
+                    _logger.warning("a process of the sandbox has ended; it is started again")
+                    await link.close()
+                link = self._links[heavy] = await self._start(heavy=heavy)
+            return link
+
+    async def _start(self, *, heavy: bool) -> Link:
+        if self._recipe is None:
+            raise SandboxError("the sandbox is not started: use it with `async with`")
+        plan = self._recipe.heavy if heavy else self._recipe.light
+        return await Link.start(plan, bound=self._recipe.bound)
+
+    async def _choose(self) -> None:
+        """Take the strongest stack that withstands the probe."""
+        wanted, reasons = ([self._wanted], []) if self._wanted else candidates()
+        for one in wanted:
+            reason = await self._try(one)
+            if reason is None:
+                _logger.info("sandbox: %s", one.name)
+                return
+            reasons.append(f"{one.name}: {reason}")
+        text = "\n  ".join(reasons)
+        if not self._disposable:
+            raise SandboxError(
+                f"this machine cannot run generated code safely:\n  {text}\n"
+                "Use Linux 5.13 or newer with Landlock and seccomp, or install bubblewrap "
+                "(apt-get install bubblewrap), or, if the machine is itself disposable, "
+                "set sandbox.disposable_machine to true."
+            )
+        _logger.warning("generated code runs WITHOUT isolation:\n  %s", text)
+        self._stack = bare()
+        self._recipe = recipe(self._stack)
+        await self._link(heavy=False)
+
+    async def _try(self, one: Stack) -> str | None:
+        try:
+            self._recipe = recipe(one)
+            await self._link(heavy=False)
+            await probe.attack(self)
+        except (SandboxError, OSError, RuntimeError, TimeoutError) as error:
+            await self._close_links()
+            self._recipe = None
+            return f"{type(error).__name__}: {error}"
+        except BaseException:
+            await self._close_links()
+            raise
+        self._stack = one
+        return None
+
+    async def _close_links(self) -> None:
+        links = list(self._links.values())
+        self._links.clear()
+        await asyncio.gather(*(link.close() for link in links))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One process's life: what it said and how it ended."""
+
+    session: Session
+    ending: Ending
+    exit: Exit
+
+    @property
+    def lost(self) -> bool:
+        """Whether it ended because its zygote did, with nothing said."""
+        nothing = self.ending.report is None and self.ending.failure is None
+        return nothing and self.exit.code is None
+
+
+def _gives_up(ended: asyncio.Future[Ending]) -> bool:
+    """Whether the child was cut off, rather than ended by itself."""
+    return ended.cancelled() or ended.exception() is not None or ended.result().failure is not None

@@ -1,0 +1,194 @@
+"""The parent's end of one run: frames in, answers out, and the first thing that ends it.
+
+Trusts nothing that arrives. Does not know how the process is started or how it died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from w4s.errors import SandboxError
+from w4s.sandbox import wire
+from w4s.sandbox.base import Handler, HandlerError, LimitHit, Limits
+from w4s.sandbox.calls import check_call
+from w4s.types import Failure, FailureKind
+
+_CHUNK = 1 << 18
+_MAX_NOTES = 1_000
+_MAX_ERROR = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The last word of a run: the child's report, a failure seen here, or neither (it died)."""
+
+    report: Mapping[str, Any] | None = None
+    failure: Failure | None = None
+
+
+class Session:
+    """Talks to one child over a socket until `ended` is set."""
+
+    def __init__(self, end: socket.socket, *, handler: Handler | None, limits: Limits) -> None:
+        end.setblocking(False)
+        self._loop = asyncio.get_running_loop()
+        self._end = end
+        self._handler = handler
+        self._limits = limits
+        self._incoming = bytearray()
+        self._outgoing = bytearray()
+        self._locked = False
+        self._notes = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.ended: asyncio.Future[Ending] = self._loop.create_future()
+        self.calls = 0
+        self.refused: list[str] = []
+        self._timer = self._loop.call_later(limits.wall_seconds, self._expired)
+        self._loop.add_reader(end, self._readable)
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send one frame of the program's own making, now or as soon as the child reads."""
+        body = json.dumps(message).encode()
+        waiting = bool(self._outgoing)
+        self._outgoing += wire.HEADER.pack(len(body)) + body
+        if not waiting:
+            self._writable()
+
+    async def close(self) -> None:
+        """Cut the connection and wait until every unanswered call is cancelled."""
+        self._timer.cancel()
+        if self._end.fileno() >= 0:
+            self._loop.remove_reader(self._end)
+            self._loop.remove_writer(self._end)
+            self._end.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -------------------------------------------------------------- ends
+
+    def _finish(self, ending: Ending) -> None:
+        if not self.ended.done():
+            self.ended.set_result(ending)
+            self._timer.cancel()
+            self._loop.remove_reader(self._end)
+
+    def _fail(self, kind: FailureKind, text: str) -> None:
+        self._finish(Ending(failure=Failure(kind, text)))
+
+    def _expired(self) -> None:
+        text = f"not finished within {self._limits.wall_seconds:g} seconds"
+        self._fail(FailureKind.WALL_TIME, text)
+
+    # -------------------------------------------------------------- bytes
+
+    def _readable(self) -> None:
+        try:
+            data = self._end.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except ConnectionError:  # it died with unread data
+            data = b""
+        if not data:
+            self._finish(Ending())
+            return
+        self._incoming += data
+        try:
+            while not self.ended.done() and (body := self._next_frame()) is not None:
+                self._frame(wire.decode(body))
+        except wire.WireError as error:
+            self._fail(FailureKind.PROTOCOL, str(error))
+
+    def _next_frame(self) -> bytes | None:
+        size = wire.HEADER.size
+        if len(self._incoming) < size:
+            return None
+        (length,) = wire.HEADER.unpack_from(self._incoming)
+        if length > self._limits.message_bytes:
+            text = f"a message of {length} bytes; {self._limits.message_bytes} are allowed"
+            raise wire.WireError(text)
+        if len(self._incoming) < size + length:
+            return None
+        body = bytes(self._incoming[size : size + length])
+        del self._incoming[: size + length]
+        return body
+
+    def _writable(self) -> None:
+        if self._end.fileno() < 0:
+            return
+        try:
+            while self._outgoing:
+                del self._outgoing[: self._end.send(self._outgoing[:_CHUNK])]
+        except BlockingIOError:
+            self._loop.add_writer(self._end, self._writable)
+            return
+        except ConnectionError:  # it has died; reading will tell
+            self._outgoing.clear()
+        self._loop.remove_writer(self._end)
+
+    # -------------------------------------------------------------- messages
+
+    def _frame(self, message: dict[str, Any]) -> None:
+        operation = message.get("op")
+        if not self._locked:
+            self._first(operation, message)
+        elif operation == "call":
+            self._call(message)
+        elif operation in ("done", "failed"):
+            self._finish(Ending(report=message))
+        elif operation == "refused":
+            self._note(message)
+        elif operation == "full":
+            text = f"printed more than {self._limits.output_bytes} bytes"
+            self._fail(FailureKind.OUTPUT, text)
+        else:
+            raise wire.WireError(f"a message of the unknown kind {str(operation)[:100]!r}")
+
+    def _first(self, operation: object, message: dict[str, Any]) -> None:
+        # before any line of the program has run, so this much can be believed
+        if operation != "locked":
+            text = f"a layer of the sandbox did not take: {message.get('text')}"
+            self.ended.set_exception(SandboxError(text))
+            return
+        self._locked = True
+
+    def _note(self, message: dict[str, Any]) -> None:
+        self._notes += 1
+        if self._notes > _MAX_NOTES:
+            raise wire.WireError(f"more than {_MAX_NOTES} notes")
+        self.refused.append(str(message.get("what"))[:300])
+
+    def _call(self, message: dict[str, Any]) -> None:
+        number = message.get("id")
+        if type(number) is not int or self._handler is None:
+            raise wire.WireError("a call without a number, or where none is answered")
+        arguments = check_call(message.get("name"), message.get("arguments"))
+        self.calls += 1
+        if self.calls > self._limits.calls:
+            text = f"more than {self._limits.calls} calls for one problem"
+            self._fail(FailureKind.CALLS, text)
+            return
+        task = self._loop.create_task(
+            self._answer(self._handler, number, str(message["name"]), arguments)
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(
+        self, handler: Handler, number: int, name: str, arguments: dict[str, Any]
+    ) -> None:
+        try:
+            self.send({"id": number, "value": await handler(name, arguments)})
+        except HandlerError as error:
+            self.send({"id": number, "error": str(error)[:_MAX_ERROR]})
+        except LimitHit as hit:
+            self._finish(Ending(failure=hit.failure))
+        except Exception as error:  # noqa: BLE001  # handed on to whoever awaits the run
+            if not self.ended.done():
+                self.ended.set_exception(error)
