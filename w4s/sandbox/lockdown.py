@@ -75,16 +75,14 @@ class Lockdown:
             privileges.keep_capabilities(to_change_users=self._plan.first_user is not None)
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 
-    def apply(self, *, descriptor: int, number: int, limits: WorkerLimits) -> None:
-        """Lock the calling, just forked process; only `descriptor` stays open. Raises OSError."""
+    def enter(self, *, number: int, descriptor: int) -> None:
+        """Take the layers that do not depend on the run; only `descriptor` stays open.
+
+        For a just forked process; it may still receive a descriptor. Raises OSError.
+        """
         os.setsid()
         kept = sorted({descriptor, self._ruleset if self._ruleset is not None else descriptor})
         _close_all_but(kept)
-        privileges.limit_resources(
-            memory_bytes=self._base_bytes + limits.memory_bytes,
-            cpu_seconds=limits.cpu_seconds,
-            tasks=self._tasks,
-        )
         if self._plan.first_user is not None:
             user = self._plan.first_user + number % self._plan.users
             privileges.become(user, may_read=self._plan.may_read)
@@ -95,6 +93,14 @@ class Lockdown:
         if self._ruleset is not None:
             landlock.restrict(self._ruleset)
             os.close(self._ruleset)
+
+    def seal(self, limits: WorkerLimits) -> None:
+        """Take the limits of the run and the last layer. Raises OSError."""
+        privileges.limit_resources(
+            memory_bytes=self._base_bytes + limits.memory_bytes,
+            cpu_seconds=limits.cpu_seconds,
+            tasks=self._tasks,
+        )
         if self._filter is not None:
             self._filter.load()
 

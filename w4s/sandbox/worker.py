@@ -98,7 +98,7 @@ def _seed(seed: int) -> None:
 
 
 def main(descriptor: int, lock: Callable[[], None], *, readable: frozenset[str]) -> None:
-    """Lock this process, serve one job over `descriptor` and end. Never returns."""
+    """Finish locking this process, serve one job over `descriptor` and end. Never returns."""
     channel = Channel(descriptor)
     status = 1
     try:
@@ -112,3 +112,10 @@ def main(descriptor: int, lock: Callable[[], None], *, readable: frozenset[str])
         status = 0
     finally:
         os._exit(status)  # without finalizers, and whatever threads still run
+
+
+def rehearse() -> None:
+    """Run trivial programs in the process that will be forked, so that no worker is the first."""
+    program.run_workflow("def workflow(agent, task):\n    return {'answer': 1}", None, "")
+    program.run_code("def solution():\n    return [1.5]", "solution", [[]])
+    sys.modules.pop(program.MODULE)
