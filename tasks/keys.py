@@ -10,7 +10,34 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from w4s.config import Params
+from w4s.llm import weights
+
+EMBEDDED = "embedded"
 LIBRARY = Path(__file__).resolve().parent.parent / "w4s"
+
+# what evaluating a workflow goes through, and what an episode goes through
+EVALUATION_CODE = (
+    "agent",
+    "benchmarks",
+    "evaluation",
+    "llm",
+    "runtime",
+    "sandbox",
+    "seeds",
+    "types",
+    "workflow",
+    "workflows",
+)
+EPISODE_CODE = (
+    *EVALUATION_CODE,
+    "environment",
+    "parsing",
+    "policy",
+    "prompts",
+    "proposals",
+    "rewards",
+)
 
 
 def cache_key(
@@ -63,3 +90,26 @@ def _sources(name: str) -> list[Path]:
     if package.is_dir():
         return list(package.rglob("*.py"))
     raise FileNotFoundError(f"w4s has no module or package {name!r}")
+
+
+def executor_facts(params: Params) -> dict[str, Any]:
+    """Return what decides the executor's replies and how workflows are cut off."""
+    executor = params.executor
+    embedded = executor.model == EMBEDDED
+    return {
+        "model": executor.model,
+        "base_url": executor.base_url,
+        "max_tokens": executor.max_tokens,
+        "reasoning_effort": executor.reasoning_effort,
+        "weights": [weights.SHA256, params.embedded.context] if embedded else None,
+        "limits": params.limits.model_dump(mode="json"),
+    }
+
+
+def policy_facts(params: Params) -> dict[str, Any]:
+    """Return what decides the policy's replies besides its adapter."""
+    policy = params.policy
+    return {
+        **policy.model_dump(mode="json", exclude={"device"}),
+        "weights": weights.SHA256 if policy.model == EMBEDDED else None,
+    }

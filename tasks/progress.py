@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Protocol
 
 
@@ -32,3 +33,12 @@ class Silent:
 
     def item(self, item: str, note: str, *, cached: bool) -> None:
         """Ignore it."""
+
+
+LISTENER: ContextVar[Progress | None] = ContextVar("progress", default=None)
+"""Who listens to the runs of this context; the command line sets it."""
+
+
+def current_progress() -> Progress:
+    """Return who listens to the runs of this context, or a silent one."""
+    return LISTENER.get() or Silent()

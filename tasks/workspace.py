@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 from w4s.errors import W4SError
 
@@ -66,6 +67,14 @@ class Workspace:
         """Folder of what cached tasks made besides their results (adapters), by cache key."""
         return self.root / ".cache" / "made"
 
+    def refuse_if_held(self) -> None:
+        """Raise WorkspaceBusy where another process holds the workspace; takes no hold itself."""
+        lock = self.root / ".lock"
+        if not lock.exists():
+            return
+        with lock.open("rb") as stream:
+            _take(stream, self.root)
+
     @contextmanager
     def held(self, command: str) -> Iterator[None]:
         """Hold the workspace for this process; the system lets go of it when the process dies.
@@ -74,10 +83,7 @@ class Workspace:
         """
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / ".lock").open("a+", encoding="utf-8") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise WorkspaceBusy(_busy(self.root, stream.name)) from error
+            _take(stream, self.root)
             stream.truncate(0)
             stream.write(json.dumps({"pid": os.getpid(), "command": command}))
             stream.flush()
@@ -85,6 +91,13 @@ class Workspace:
                 yield
             finally:
                 stream.truncate(0)
+
+
+def _take(stream: IO[Any], root: Path) -> None:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise WorkspaceBusy(_busy(root, stream.name)) from error
 
 
 def _busy(root: Path, lock: str) -> str:

@@ -1,0 +1,138 @@
+"""The command line, `w4s`. Everything heavy is imported by the command that needs it.
+
+Prints one message for an error that the person can mend (exit code 2); tracebacks are for bugs.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tasks.options import Options
+from w4s.errors import W4SError
+
+app = typer.Typer(
+    name="w4s",
+    help="A small language model learns to write workflows for a large one.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Profile = Annotated[
+    str | None, typer.Option(help="Lay profiles/NAME.yaml over the parameters.", metavar="NAME")
+]
+ParamsFile = Annotated[str, typer.Option(help="The parameter file.", metavar="FILE")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Set one parameter: search.iterations=3.", metavar="KEY=VALUE"),
+]
+
+
+def main(*prefix: str) -> None:
+    """Run the command line; `prefix` goes before the arguments that were typed."""
+    try:
+        app(args=[*prefix, *sys.argv[1:]], prog_name="w4s")
+    except W4SError as error:
+        sys.stderr.write(f"w4s: error: {error}\n")
+        raise SystemExit(2) from None
+
+
+@app.command()
+def run(
+    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
+) -> None:
+    """Run the whole method: prepare, warm start, collect, train, search, evaluate."""
+    _stage("all", profile, params, settings)
+
+
+@app.command()
+def prepare(
+    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
+) -> None:
+    """Draw and write the splits of every benchmark."""
+    _stage("prepare", profile, params, settings)
+
+
+@app.command(name="warm-start")
+def warm_start(
+    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
+) -> None:
+    """Teach a small policy the form of workflows."""
+    _stage("warm_start", profile, params, settings)
+
+
+@app.command()
+def collect(
+    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
+) -> None:
+    """Play episodes on the seen benchmarks."""
+    _stage("collect", profile, params, settings)
+
+
+@app.command()
+def train(
+    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
+) -> None:
+    """Train the policy on the trajectories, once for each objective."""
+    _stage("train", profile, params, settings)
+
+
+@app.command()
+def search(
+    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
+) -> None:
+    """Search a workflow for every benchmark with every policy."""
+    _stage("search", profile, params, settings)
+
+
+@app.command()
+def evaluate(
+    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
+) -> None:
+    """Run baselines and found workflows on the held-out problems."""
+    _stage("evaluate", profile, params, settings)
+
+
+@app.command()
+def solve(
+    question: Annotated[str, typer.Argument(help="The question to answer.")],
+    workflow: Annotated[str, typer.Option(help="A workflow file, or a built-in name.")],
+    profile: Profile = None,
+    params: ParamsFile = "params.yaml",
+    settings: Settings = None,
+) -> None:
+    """Answer one question with a workflow."""
+    from flows.cli_tools import solve_question
+
+    options = Options(params=params, profile=profile, settings=tuple(settings or ()))
+    typer.echo(solve_question(workflow, question, options=options))
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="The port on loopback.", min=1, max=65535)] = 5000,
+    profile: Profile = None,
+    params: ParamsFile = "params.yaml",
+    settings: Settings = None,
+) -> None:
+    """Show the runs in MLflow's pages until Ctrl-C."""
+    from flows.cli_tools import show_runs
+
+    options = Options(params=params, profile=profile, settings=tuple(settings or ()))
+    show_runs(port, options=options)
+
+
+def _stage(command: str, profile: str | None, params: str, settings: list[str] | None) -> None:
+    from flows.cli_run import run_command
+
+    code = run_command(command, profile=profile, params=params, settings=settings or [])
+    if code:
+        raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    main()

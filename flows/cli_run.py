@@ -1,0 +1,64 @@
+"""Run a flow for the command line: check, start the server, follow the progress, show results."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import sys
+from typing import Any
+
+from flows.cli_display import Display, show_results
+from flows.server import prefect_server
+from tasks.options import Options
+from tasks.progress import LISTENER
+
+INTERRUPTED = 130
+
+
+def run_command(command: str, *, profile: str | None, params: str, settings: list[str]) -> int:
+    """Run the flow of `command` and return the exit code. Raises W4SError."""
+    options = Options(params=params, profile=profile, settings=tuple(settings))
+    loaded = options.load()  # a wrong parameter is told before anything starts
+    workspace = options.workspace(loaded)
+    workspace.refuse_if_held()
+    _log_to(workspace.root / "w4s.log")
+    with Display(command, workspace=workspace.root) as display:
+        LISTENER.set(display)
+        try:
+            _run_flow(command, options)
+        except KeyboardInterrupt:
+            display.close()
+            sys.stderr.write(
+                "w4s: interrupted. Finished tasks are kept: the same command goes on from there.\n"
+            )
+            return INTERRUPTED
+    show_results(command, workspace)
+    return 0
+
+
+def _run_flow(command: str, options: Options) -> None:
+    with prefect_server(options.project / ".prefect") as ready:
+        # the imports take as long as the server's start: both at once
+        flow: Any = getattr(
+            importlib.import_module(f"flows.{command}"), _FLOWS.get(command, command)
+        )
+        ready()
+        asyncio.run(
+            flow(profile=options.profile, params=options.params, settings=list(options.settings))
+        )
+
+
+_FLOWS = {"all": "everything"}
+
+
+def _log_to(file: Any) -> None:
+    """Send what the project logs to a file: the terminal shows progress and results."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    for name in ("w4s", "tasks", "flows"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+        logger.propagate = False

@@ -1,0 +1,35 @@
+"""Stage 1: draw the splits of every benchmark and write them. `python -m flows.prepare`."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.stage import run_recipes
+from tasks.context import Context
+from tasks.options import PARAMS_FILE
+from tasks.prepare import prepare_benchmark
+
+
+async def prepare_stage(context: Context) -> None:
+    """Prepare every benchmark, seen and unseen."""
+    benchmarks = context.params.benchmarks.all
+    context.progress.stage("prepare", len(benchmarks))
+    for benchmark in benchmarks:
+        note = prepare_benchmark(context, benchmark)
+        context.progress.item(benchmark, note, cached=False)
+
+
+@flow(name="prepare")
+async def prepare(
+    profile: str | None = None, params: str = PARAMS_FILE, settings: list[str] | None = None
+) -> None:
+    """Run the stage by itself."""
+    await run_recipes(
+        "prepare", [prepare_stage], params=params, profile=profile, settings=settings or []
+    )
+
+
+if __name__ == "__main__":
+    from flows.cli import main
+
+    main("prepare")

@@ -1,0 +1,82 @@
+"""Open what a command needs: the workspace, tracking, resources. Closes all of it at the end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tasks.context import Context
+from tasks.options import Options
+from tasks.progress import current_progress
+from tasks.resources import Resources
+from tasks.tracking import Tracker
+from tasks.workspace import Workspace
+from w4s.benchmarks.registry import get_benchmark
+from w4s.config import Params
+from w4s.workflow import builtin_workflow
+
+
+def check_names(params: Params) -> None:
+    """Raise ConfigError for a benchmark or a built-in workflow that does not exist."""
+    for name in params.benchmarks.all:
+        get_benchmark(name, data_dir=params.benchmarks.data_dir)
+    for name in (*params.examples, *params.evaluate.baselines):
+        builtin_workflow(name)
+
+
+def tracking_uri(params: Params, project: Path) -> str:
+    """Return where MLflow keeps its runs: as configured, else SQLite in the project folder."""
+    configured = params.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    return configured or f"sqlite:///{project / 'mlflow.db'}"
+
+
+@asynccontextmanager
+async def open_context(command: str, options: Options) -> AsyncIterator[Context]:
+    """Open the context of `command`.
+
+    Raises ConfigError for wrong parameters and WorkspaceBusy where another process is at work.
+    """
+    params = options.load()
+    check_names(params)
+    workspace = options.workspace(params)
+    with workspace.held(command):
+        tracker = Tracker(
+            uri=tracking_uri(params, options.project),
+            experiment=params.tracking.experiment,
+            artifacts=options.project / "mlartifacts",
+        )
+        tracker.end_stale(workspace.root)
+        with tracker.run(command, tags=_tags(command, options, workspace)) as run_id:
+            tracker.params(run_id, params.model_dump(mode="json"))
+            async with Resources(params, workspace=workspace.root) as resources:
+                yield Context(
+                    params=params,
+                    project=options.project,
+                    workspace=workspace,
+                    resources=resources,
+                    tracker=tracker,
+                    run_id=run_id,
+                    progress=current_progress(),
+                )
+
+
+def _tags(command: str, options: Options, workspace: Workspace) -> dict[str, str]:
+    return {
+        "command": command,
+        "profile": options.profile or "",
+        "workspace": str(workspace.root),
+        "commit": _commit(options.project),
+    }
+
+
+def _commit(project: Path) -> str:
+    """Return the commit of the project folder, marked where files differ; "" outside git."""
+    command = ["git", "-C", str(project), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""  # no git here: the tag stays empty
+    return found.stdout.strip()

@@ -1,0 +1,43 @@
+"""What a command was asked to run with. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.workspace import Workspace
+from w4s.config import Params, load_params
+from w4s.errors import ConfigError
+
+PARAMS_FILE = "params.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Which parameters a command runs with: a file, a profile over it, settings over both."""
+
+    params: str = PARAMS_FILE
+    profile: str | None = None
+    settings: tuple[str, ...] = ()
+
+    @property
+    def project(self) -> Path:
+        """The folder of the parameter file, absolute: paths in it are relative to this one."""
+        return Path(self.params).resolve().parent
+
+    def load(self) -> Params:
+        """Read and check the parameters. Raises ConfigError."""
+        overlays = (self._overlay(),) if self.profile else ()
+        return load_params(Path(self.params), overlays=overlays, settings=self.settings)
+
+    def workspace(self, params: Params) -> Workspace:
+        """Return the folder that a run with `params` writes."""
+        return Workspace((self.project / params.workspace.expanduser()).resolve())
+
+    def _overlay(self) -> Path:
+        folder = self.project / "profiles"
+        file = folder / f"{self.profile}.yaml"
+        if not file.is_file():
+            known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml"))) or "none"
+            raise ConfigError(f"unknown profile {self.profile!r}: no {file}. Known: {known}.")
+        return file

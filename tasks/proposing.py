@@ -1,0 +1,35 @@
+"""A policy in the environment of a benchmark, with a line to whoever waits for it."""
+
+from __future__ import annotations
+
+from tasks.context import Context
+from tasks.policies import PolicyChoice
+from w4s.proposals import Proposer, SamplingRule
+from w4s.rollout import OnTurn, Progress
+from w4s.runtime import make_environment
+
+
+async def make_proposer(
+    context: Context, *, benchmark: str, policy: PolicyChoice, turns: int, rule: SamplingRule
+) -> Proposer:
+    """Return `policy` in the environment of `benchmark`."""
+    workbench = await context.resources.workbench()
+    loaded = await context.resources.policy(policy.adapter)
+    environment = make_environment(
+        context.params,
+        benchmark,
+        splits=context.workspace.splits,
+        workbench=workbench,
+        policy=loaded,
+        turns=turns,
+    )
+    return Proposer(policy=loaded, environment=environment, rule=rule)
+
+
+def turn_listener(context: Context, item: str) -> OnTurn:
+    """Return a listener that passes the turns of `item` on to the progress display."""
+
+    def listen(turn: Progress) -> None:
+        context.progress.turn(item, turn.turn + 1, turn.turns, turn.accuracy, turn.best)
+
+    return listen
