@@ -1,0 +1,131 @@
+r"""Decide whether two mathematical answers are equal, with math-verify in a child process.
+
+In a child, because sympy may need for ever (`9**9**9`), and its time-outs only work in a main
+thread; and because parsing an untrusted answer is nothing for the program's own process. The
+child has no secrets in its environment, and is ended and started again where it hangs.
+
+Source of the comparison: https://github.com/huggingface/Math-Verify
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import selectors
+import subprocess
+import sys
+import threading
+import weakref
+from typing import IO, Any
+
+from w4s.benchmarks.answers import boxed
+from w4s.types import Score
+
+ANSWER_SECONDS = 20.0
+START_SECONDS = 120.0
+MAX_CHARACTERS = 4_000
+_KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT")
+_TEXT = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}")
+_SPACING = re.compile(r"\\[,;! ]|\s|\\left|\\right|\$|\{\}")
+
+
+class MathReferee:
+    """Compares answers, one at a time, in a child that is started when first needed."""
+
+    def __init__(self, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._answer_seconds = answer_seconds
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[str] | None = None
+        self._finalizer: weakref.finalize[..., Any] | None = None
+
+    def score(self, reference: str, answer: str) -> Score:
+        r"""Judge an answer: the last `\boxed{}` counts where there is one. Blocks."""
+        inner = boxed(answer)
+        text = (answer if inner is None else inner).strip()
+        if _plain(text) == _plain(reference):
+            return Score(1.0, text, "the same text as the reference")
+        if len(text) > MAX_CHARACTERS:
+            text = text[-MAX_CHARACTERS:]
+        reply = self._ask(reference, text if inner is None else f"${text}$")
+        if "error" in reply:
+            return Score(0.0, text, f"math-verify gave up: {reply['error']}")
+        if reply["parsed"] is None:
+            return Score(0.0, None, f"no mathematical expression in {text[-80:]!r}")
+        if reply["equal"]:
+            return Score(1.0, reply["parsed"], f"equal to {reference}")
+        return Score(0.0, reply["parsed"], f"{reply['parsed']} is not {reference}")
+
+    def close(self) -> None:
+        """End the child, if any; it starts again when needed."""
+        with self._lock:
+            self._end()
+
+    def _ask(self, reference: str, answer: str) -> dict[str, Any]:
+        with self._lock:
+            seconds = self._answer_seconds if self._child is not None else START_SECONDS
+            child = self._child or self._start()
+            try:
+                line = json.dumps({"reference": reference, "answer": answer})
+                reply = _exchange(child, line, seconds=seconds)
+            except (BrokenPipeError, EOFError):
+                self._end()
+                return {"error": "its process died (out of memory?)"}
+            except TimeoutError:
+                self._end()
+                return {"error": f"no verdict within {seconds:g} s"}
+            loaded: dict[str, Any] = json.loads(reply)
+            return loaded
+
+    def _start(self) -> subprocess.Popen[str]:
+        environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
+        child = subprocess.Popen(
+            [sys.executable, "-m", "w4s.benchmarks.math_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+        self._child = child
+        self._finalizer = weakref.finalize(self, _kill, child)
+        return child
+
+    def _end(self) -> None:
+        if self._child is not None:
+            _kill(self._child)
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        self._child = self._finalizer = None
+
+
+def _exchange(child: subprocess.Popen[str], line: str, *, seconds: float) -> str:
+    given, got = _pipes(child)
+    given.write(line + "\n")
+    given.flush()
+    with selectors.DefaultSelector() as selector:
+        selector.register(got, selectors.EVENT_READ)
+        if not selector.select(seconds):
+            raise TimeoutError
+    reply = got.readline()
+    if not reply:
+        raise EOFError
+    return reply
+
+
+def _pipes(child: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
+    if child.stdin is None or child.stdout is None:
+        raise RuntimeError("the child of the referee was started without pipes")
+    return child.stdin, child.stdout
+
+
+def _kill(child: subprocess.Popen[str]) -> None:
+    child.kill()
+    child.wait()
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            pipe.close()
+
+
+def _plain(text: str) -> str:
+    return _SPACING.sub("", _TEXT.sub(r"\1", text)).removesuffix(".")

@@ -1,0 +1,141 @@
+r"""Read the final number of an answer, in any usual spelling and in any script's digits.
+
+Reads thousands separators ("1,234", "1 234"), decimals, fractions ("3/4", "1 1/2",
+`\frac{3}{4}`), scientific notation, currency signs, units around the number, percent signs,
+Bengali and full-width digits. Does not read number words.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from fractions import Fraction
+
+from w4s.benchmarks.answers import boxed
+
+MAX_CHARACTERS = 20_000
+MAX_NUMBER_CHARACTERS = 400  # Python refuses to read whole numbers above 4,300 digits
+_THIN_SPACES = "\u00a0\u2009\u202f"
+_SAME = str.maketrans(
+    {"−": "-", "–": "-", "‐": "-", "－": "-", "，": ",", "．": ".", "／": "/", "⁄": "/", "٪": "%"}
+    | {"٬": ",", "٫": ".", "：": ":", "％": "%", "＋": "+", "＝": "=", "＄": "$", "￥": "¥"}
+)
+_FRAC = re.compile(r"\\[dtc]?frac\s*\{\s*([^{}]+?)\s*\}\s*\{\s*([^{}]+?)\s*\}")
+_SHORT_FRAC = re.compile(r"\\[dtc]?frac\s*(\d)\s*(\d)")
+_TIMES_TEN = re.compile(r"\s*(?:\\times|\\cdot|×|x|\*)\s*10\s*\^\s*\{?\s*([+-]?\d{1,3})\s*\}?")
+_LATEX_GROUP = re.compile(r"(?<=\d)(?:\{,\}|\\,|\\!,?|,\\!)(?=\d{3})")
+_THIN_GROUP = re.compile(rf"(?<=\d)[{_THIN_SPACES}](?=\d{{3}})")
+_SPACED = re.compile(r"[+-]?\d{1,3}(?: \d{3})+")
+_DOTTED = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+")
+# words that announce the final answer in the eleven languages of MGSM (simple-evals' list)
+_CUES = (
+    r"####|(?:final\s+)?answer(?:\s+is)?|antwort|respuesta|réponse|ответ|jibu|答え|答案|উত্তর|"
+    r"సమాధానం|คำตอบ"
+)
+_CUE = re.compile(rf"(?:{_CUES})(?:\s+is)?\s*[:=]?\s*([^\n]*)", re.IGNORECASE)
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
+_NUMBER = re.compile(
+    rf"(?P<sign>(?<![\w.)\]}}])[-+])?(?:[$€£¥₹]\s?)?(?P<inner>(?<=[$€£¥₹])-)?"
+    rf"(?:(?P<whole>\d+)\s+(?=\d+/\d))?"
+    rf"(?:(?P<top>\d[\d,]*)\s*/\s*(?P<bottom>\d[\d,]*(?!\.?\d))"
+    rf"|(?P<decimal>{_DIGITS}(?:\.\d+)?|\.\d+)(?:[eE](?P<exponent>[+-]?\d{{1,3}})(?!\w))?)"
+    r"\s?(?P<percent>\\?%)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A number as it was spelled, and the values that the spelling may mean, likeliest first."""
+
+    text: str
+    values: tuple[Fraction, ...]
+
+
+def final_number(answer: str, *, dotted_thousands: bool = False) -> Reading | None:
+    r"""Return the number that `answer` ends up with, or None where it has none.
+
+    In this order: the whole answer; the last `\boxed{}`; what follows the last "####" or
+    "answer is"; the last number of the text. A percentage may mean itself or a hundredth.
+    With `dotted_thousands`, "2.125" may also mean 2125.
+    """
+    text = _plain(answer[-MAX_CHARACTERS:])
+    inner = boxed(text)
+    for part in (text, inner, _announced(text)):
+        reading = _whole(part, dotted_thousands) if part is not None else None
+        if reading is not None:
+            return reading
+    announced = _announced(text)
+    for part, first in ((inner, False), (announced, True), (text, False)):
+        matches = list(_NUMBER.finditer(part)) if part is not None else []
+        if matches:
+            return _reading(matches[0 if first else -1], dotted_thousands)
+    return None
+
+
+def exact_number(text: str) -> Fraction | None:
+    """Return the value of a text that is one number and nothing else ("1,234.5", "3/4")."""
+    match = _NUMBER.fullmatch(_plain(text).strip())
+    return _value(match) if match else None
+
+
+def _plain(text: str) -> str:
+    digits = (_ascii_digit(character) for character in text.translate(_SAME))
+    text = "".join(digits)
+    text = _LATEX_GROUP.sub("", _THIN_GROUP.sub("", text))
+    text = _SHORT_FRAC.sub(r"\1/\2", _FRAC.sub(r" \1/\2", text))
+    text = _TIMES_TEN.sub(r"e\1", text)
+    return text.replace("\\$", "$").replace("\\ ", " ").replace("**", "").replace("*", " * ")
+
+
+def _ascii_digit(character: str) -> str:
+    if character.isascii() or unicodedata.category(character) != "Nd":
+        return character
+    return str(unicodedata.digit(character))
+
+
+def _announced(text: str) -> str | None:
+    found = [match.group(1) for match in _CUE.finditer(text)]
+    part = next((part for part in reversed(found) if _NUMBER.search(part)), None)
+    if part is None:
+        return None
+    # "5 + 13 = 18": what the equation comes to
+    after = part.rsplit("=", 1)[-1]
+    return (after if _NUMBER.search(after) else part).strip()
+
+
+def _whole(text: str, dotted_thousands: bool) -> Reading | None:
+    text = text.strip().strip("$ ").rstrip(".").strip()
+    if _SPACED.fullmatch(text):
+        return Reading(text, (Fraction(text.replace(" ", "")),))
+    match = _NUMBER.fullmatch(text)
+    return _reading(match, dotted_thousands) if match else None
+
+
+def _reading(match: re.Match[str], dotted_thousands: bool) -> Reading | None:
+    value = _value(match)
+    if value is None:
+        return None
+    values = [value]
+    if match["percent"]:
+        values.append(value / 100)
+    if dotted_thousands and match["decimal"] and _DOTTED.fullmatch(match["decimal"]):
+        sign = -1 if value < 0 else 1
+        values.append(Fraction(sign * int(match["decimal"].replace(".", ""))))
+    return Reading(match.group().strip(), tuple(values))
+
+
+def _value(match: re.Match[str]) -> Fraction | None:
+    if len(match.group()) > MAX_NUMBER_CHARACTERS:
+        return None
+    if match["top"]:
+        bottom = int(match["bottom"].replace(",", ""))
+        if bottom == 0:
+            return None
+        value = Fraction(int(match["top"].replace(",", "")), bottom)
+        value += int(match["whole"] or 0)
+    else:
+        value = Fraction(match["decimal"].replace(",", ""))
+        value *= Fraction(10) ** int(match["exponent"] or 0)
+    negative = "-" in (match["sign"] or "") + (match["inner"] or "")
+    return -value if negative else value

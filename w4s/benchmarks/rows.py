@@ -1,0 +1,164 @@
+"""Read the rows of a data set: from its home on the Hugging Face hub, or from a local folder.
+
+Gives rows as they are; what a row means is each benchmark's own business. `datasets` is
+imported only when the hub is asked.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from w4s.errors import DataError
+
+MAX_FIELD_BYTES = 16 * 1024 * 1024
+SUFFIXES = (".jsonl", ".csv")
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where rows live. `file` is the path in a local folder, without the suffix.
+
+    `hub`, `config`, `split` and `revision` are what `datasets.load_dataset` is asked for.
+    """
+
+    file: str
+    hub: str
+    split: str
+    revision: str
+    config: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row with the place that an error message names, such as `test.jsonl:12`."""
+
+    place: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a source, and a text that changes when they do."""
+
+    rows: tuple[Row, ...]
+    version: str
+
+
+def read_source(source: Source, *, data_dir: Path | None) -> Table:
+    """Return the rows of `source`: from `data_dir` where given, else from the hub.
+
+    Raises DataError where they cannot be had, saying what to do.
+    """
+    if data_dir is None:
+        return _from_hub(source)
+    for suffix in SUFFIXES:
+        path = data_dir / f"{source.file}{suffix}"
+        if path.exists():
+            return read_file(path)
+    raise DataError(
+        f"{data_dir / source.file}.jsonl: no such file (nor .csv). Put the rows of "
+        f"{source.hub} (split {source.split}) there, or set benchmarks.data_dir to null to "
+        "load them from the hub."
+    )
+
+
+def read_file(path: Path) -> Table:
+    """Return the rows of a JSONL or CSV file.
+
+    Raises DataError naming the file, the bad lines and how many there are.
+    """
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}. Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
+    match path.suffix.lower():
+        case ".jsonl":
+            rows = _jsonl(path, text)
+        case ".csv":
+            rows = _csv(path, text)
+        case other:
+            raise DataError(f"{path}: suffix {other!r}; a .jsonl or a .csv file is due.")
+    if not rows:
+        raise DataError(f"{path}: holds no rows. One JSON object a line, or CSV with a header.")
+    return Table(rows, hashlib.sha256(data).hexdigest()[:16])
+
+
+def refuse_bad_rows(name: str, problems: list[str], *, total: int) -> None:
+    """Raise DataError listing what is wrong with the rows of `name`, where anything is."""
+    if problems:
+        shown = "\n  ".join(problems[:10])
+        more = f"\n  … and {len(problems) - 10} more" if len(problems) > 10 else ""
+        raise DataError(f"{name}: {len(problems)} of {total} rows are bad:\n  {shown}{more}")
+
+
+def _jsonl(path: Path, text: str) -> tuple[Row, ...]:
+    rows: list[Row] = []
+    bad: list[str] = []
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    for number, line in lines:
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            bad.append(f"line {number}: not JSON: {error}")
+            continue
+        if isinstance(value, dict):
+            rows.append(Row(f"{path.name}:{number}", value))
+        else:
+            bad.append(f"line {number}: a {type(value).__name__}; a JSON object is due")
+    refuse_bad_rows(str(path), bad, total=len(lines))
+    return tuple(rows)
+
+
+def _csv(path: Path, text: str) -> tuple[Row, ...]:
+    csv.field_size_limit(MAX_FIELD_BYTES)
+    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+    rows: list[Row] = []
+    bad: list[str] = []
+    try:
+        for values in _records(reader):
+            place = f"{path.name}:{reader.line_num}"
+            if None in values or None in values.values():
+                due = len(reader.fieldnames or [])
+                bad.append(f"line {reader.line_num}: not the {due} fields of the header")
+            else:
+                rows.append(Row(place, values))
+    except csv.Error as error:
+        bad.append(f"line {reader.line_num}: {error}")
+    refuse_bad_rows(str(path), bad, total=len(rows) + len(bad))
+    return tuple(rows)
+
+
+def _records(reader: csv.DictReader[str]) -> Iterator[dict[Any, Any]]:
+    yield from reader
+
+
+def _from_hub(source: Source) -> Table:
+    import datasets
+
+    LOGGER.info("loading %s (%s) from the hub", source.hub, source.split)
+    try:
+        loaded = datasets.load_dataset(
+            source.hub, source.config, split=source.split, revision=source.revision
+        )
+    except Exception as error:  # the hub's client raises dozens of classes
+        raise DataError(
+            f"{source.hub}: cannot be loaded from the hub: {type(error).__name__}: {error!s:.300}. "
+            "Check the network (and the access rights of a gated data set), or set "
+            f"benchmarks.data_dir to a folder that holds {source.file}.jsonl."
+        ) from error
+    rows = tuple(
+        Row(f"{source.hub}/{source.split}:{number}", dict(values))
+        for number, values in enumerate(loaded, 1)
+    )
+    return Table(rows, f"{source.hub}@{source.revision[:12]}")

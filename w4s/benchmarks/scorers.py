@@ -1,0 +1,157 @@
+"""Scorers of texts, numbers, choices and JSON: a reference and an answer in, a verdict out.
+
+Pure functions. What needs a process of its own (mathematics, unit tests) or a model (a judge)
+has its own module.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections import Counter
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from w4s.benchmarks.answers import boxed, unwrap
+from w4s.benchmarks.numbers import exact_number, final_number
+from w4s.types import Score
+
+_ARTICLE = re.compile(r"\b(?:a|an|the)\b")
+_FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
+_LETTER = "A-Z"
+_ALONE = re.compile(rf"\(?([{_LETTER}])\)?[.):]?")
+_LABELLED = re.compile(rf"(?:\(([{_LETTER}])\)|([{_LETTER}])[.):])\s")
+_SAID = re.compile(
+    rf"(?i:answer|option|choice)\s*(?i:is|:|=)?\s*(?i:option|choice)?\s*:?\s*\**\(?([{_LETTER}])\b"
+)
+_LAST = re.compile(rf"\(([{_LETTER}])\)|(?<![\w'’])([{_LETTER}])(?![\w'’])")
+
+
+def exact(reference: str, answer: str) -> Score:
+    """Compare texts without case, spacing and wrapping (quotes, boxes, a final full stop)."""
+    given, due = _bare(answer), _bare(reference)
+    if given == due:
+        return Score(1.0, unwrap(answer), "equal to the reference")
+    return Score(0.0, unwrap(answer), f"not the reference {reference!r:.200}")
+
+
+def contains(reference: str, answer: str) -> Score:
+    """Look for the reference inside the answer, as whole words, without case and spacing."""
+    pattern = rf"(?<!\w){re.escape(_bare(reference))}(?!\w)"
+    if re.search(pattern, _spaced(answer)):
+        return Score(1.0, answer.strip(), "the answer holds the reference")
+    return Score(0.0, answer.strip(), f"the answer does not hold {reference!r:.200}")
+
+
+def numeric(
+    reference: str,
+    answer: str,
+    *,
+    absolute: Fraction = Fraction(0),
+    relative: Fraction = Fraction(0),
+    dotted_thousands: bool = False,
+) -> Score:
+    """Compare the answer's final number with the reference, exactly but for a tolerance.
+
+    Equal where |answer - reference| <= max(absolute, relative * |reference|).
+    Raises ValueError where the reference is no number.
+    """
+    due = exact_number(reference)
+    if due is None:
+        raise ValueError(f"the reference {reference!r} is not a number")
+    reading = final_number(answer, dotted_thousands=dotted_thousands)
+    if reading is None:
+        return Score(0.0, None, f"no number in the answer {answer.strip()[-80:]!r}")
+    tolerance = max(absolute, relative * abs(due))
+    if any(abs(value - due) <= tolerance for value in reading.values):
+        return Score(1.0, reading.text, f"equal to {reference}")
+    return Score(0.0, reading.text, f"{reading.text} is not {reference}")
+
+
+def multiple_choice(reference: str, answer: str, *, options: Sequence[str] = ()) -> Score:
+    """Compare the letter that the answer chooses with the reference letter.
+
+    Reads "C", "(C)", "C. Paris", "the answer is C", a box, the text of exactly one option, or
+    else the last letter that stands alone. `options` are the texts behind the letters.
+    """
+    known = string.ascii_uppercase[: len(options)] if options else string.ascii_uppercase
+    letter = _chosen(answer, known=known, options=options)
+    if letter is None:
+        return Score(0.0, None, f"no choice among {known[0]}-{known[-1]} in the answer")
+    if letter == reference.strip().upper():
+        return Score(1.0, letter, "the right choice")
+    return Score(0.0, letter, f"chose {letter}, right is {reference.strip()}")
+
+
+def f1(reference: str, answer: str) -> Score:
+    """Return the F1 of the answer's words against the reference's, as SQuAD does.
+
+    Without case, articles and punctuation. Source: Rajpurkar et al., arXiv 1606.05250.
+    """
+    given, due = _words(answer), _words(reference)
+    shared = sum((Counter(given) & Counter(due)).values())
+    if not given or not due:
+        return Score(float(given == due), " ".join(given), "no words to compare")
+    value = 2 * shared / (len(given) + len(due))
+    reason = f"{shared} words shared, {len(given)} given, {len(due)} due"
+    return Score(value, " ".join(given), reason)
+
+
+def json_equal(reference: str, answer: str) -> Score:
+    """Compare JSON values; the order of keys and the spelling of numbers do not matter.
+
+    The answer may stand in a fenced block. Raises ValueError where the reference is no JSON.
+    """
+    due = json.loads(reference)
+    fenced = _FENCE.findall(answer)
+    text = (fenced[-1] if fenced else answer).strip()
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return Score(0.0, None, f"the answer is not JSON: {error}")
+    if _same_json(given, due):
+        return Score(1.0, text, "equal to the reference")
+    return Score(0.0, text, "another JSON value than the reference")
+
+
+def _bare(text: str) -> str:
+    text = unwrap(text)
+    return _spaced(text if len(text) < 2 else text.removesuffix("."))
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _words(text: str) -> list[str]:
+    plain = text.casefold().translate(str.maketrans("", "", string.punctuation))
+    return _ARTICLE.sub(" ", plain).split()
+
+
+def _chosen(answer: str, *, known: str, options: Sequence[str]) -> str | None:
+    inner = boxed(answer)
+    text = unwrap(answer if inner is None else inner).removeprefix(r"\text{").rstrip("}")
+    if (alone := _ALONE.fullmatch(text.upper())) and alone.group(1) in known:
+        return alone.group(1)
+    if (labelled := _LABELLED.match(text)) and (labelled[1] or labelled[2]) in known:
+        return labelled[1] or labelled[2]
+    said = [letter for letter in _SAID.findall(answer) if letter in known]
+    if said:
+        return str(said[-1])
+    same = [i for i, option in enumerate(options) if _bare(option) == _bare(text)]
+    if len(same) == 1:
+        return known[same[0]]
+    last = [one or two for one, two in _LAST.findall(answer) if (one or two) in known]
+    return last[-1] if last else None
+
+
+def _same_json(one: Any, two: Any) -> bool:
+    if isinstance(one, bool) or isinstance(two, bool):
+        return one is two
+    if isinstance(one, dict) and isinstance(two, dict):
+        return one.keys() == two.keys() and all(_same_json(one[key], two[key]) for key in one)
+    if isinstance(one, list) and isinstance(two, list):
+        return len(one) == len(two) and all(map(_same_json, one, two))
+    return bool(one == two)
