@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tasks.context import Context
-from tasks.options import Options
+from tasks.options import Options, tracking_uri
 from tasks.progress import current_progress
 from tasks.resources import Resources
 from tasks.tracking import Tracker
-from tasks.workspace import Workspace
 from w4s.benchmarks.registry import get_benchmark
 from w4s.config import Params
 from w4s.workflow import builtin_workflow
@@ -25,12 +23,6 @@ def check_names(params: Params) -> None:
         get_benchmark(name, data_dir=params.benchmarks.data_dir)
     for name in (*params.examples, *params.evaluate.baselines):
         builtin_workflow(name)
-
-
-def tracking_uri(params: Params, project: Path) -> str:
-    """Return where MLflow keeps its runs: as configured, else SQLite in the project folder."""
-    configured = params.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
-    return configured or f"sqlite:///{project / 'mlflow.db'}"
 
 
 @asynccontextmanager
@@ -47,9 +39,10 @@ async def open_context(command: str, options: Options) -> AsyncIterator[Context]
             uri=tracking_uri(params, options.project),
             experiment=params.tracking.experiment,
             artifacts=options.project / "mlartifacts",
+            workspace=workspace.root,
         )
-        tracker.end_stale(workspace.root)
-        with tracker.run(command, tags=_tags(command, options, workspace)) as run_id:
+        tracker.end_stale()
+        with tracker.run(command, tags=_tags(command, options)) as run_id:
             tracker.params(run_id, params.model_dump(mode="json"))
             async with Resources(params, workspace=workspace.root) as resources:
                 yield Context(
@@ -63,11 +56,10 @@ async def open_context(command: str, options: Options) -> AsyncIterator[Context]
                 )
 
 
-def _tags(command: str, options: Options, workspace: Workspace) -> dict[str, str]:
+def _tags(command: str, options: Options) -> dict[str, str]:
     return {
         "command": command,
         "profile": options.profile or "",
-        "workspace": str(workspace.root),
         "commit": _commit(options.project),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,3 +42,9 @@ class Options:
             known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml"))) or "none"
             raise ConfigError(f"unknown profile {self.profile!r}: no {file}. Known: {known}.")
         return file
+
+
+def tracking_uri(params: Params, project: Path) -> str:
+    """Return where MLflow keeps its runs: as configured, else SQLite in the project folder."""
+    configured = params.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    return configured or f"sqlite:///{project / 'mlflow.db'}"

@@ -36,8 +36,12 @@ class Point:
 class Tracker:
     """Writes runs of one experiment."""
 
-    def __init__(self, *, uri: str, experiment: str, artifacts: Path) -> None:
-        """Open or make the experiment at `uri`; a new one keeps its artifacts in `artifacts`."""
+    def __init__(self, *, uri: str, experiment: str, artifacts: Path, workspace: Path) -> None:
+        """Open or make the experiment at `uri`; a new one keeps its artifacts in `artifacts`.
+
+        Every run carries `workspace` as a tag.
+        """
+        self._workspace = {"workspace": str(workspace)}
         self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         found = self._client.get_experiment_by_name(experiment)
         self.experiment_id: str = (
@@ -55,7 +59,7 @@ class Tracker:
         """Yield the id of a new run that ends with the block: finished, failed or killed."""
         parents = {"mlflow.parentRunId": parent} if parent else {}
         run = self._client.create_run(
-            self.experiment_id, run_name=name, tags={**(tags or {}), **parents}
+            self.experiment_id, run_name=name, tags={**self._workspace, **(tags or {}), **parents}
         )
         run_id: str = run.info.run_id
         try:
@@ -68,14 +72,14 @@ class Tracker:
             raise
         self._client.set_terminated(run_id, "FINISHED")
 
-    def end_stale(self, workspace: Path) -> int:
-        """End the runs of `workspace` that a killed process left open; return how many.
+    def end_stale(self) -> int:
+        """End the runs of the workspace that a killed process left open; return how many.
 
         To be called by the process that holds the workspace.
         """
         stale = self._client.search_runs(
             [self.experiment_id],
-            f"tags.workspace = '{workspace}' and attributes.status = 'RUNNING'",
+            f"tags.workspace = '{self._workspace['workspace']}' and attributes.status = 'RUNNING'",
         )
         for run in stale:
             self._client.set_terminated(run.info.run_id, "KILLED")

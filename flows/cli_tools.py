@@ -1,0 +1,64 @@
+"""Commands beside the stages: solve one question, show the runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tasks.options import Options, tracking_uri
+from w4s.errors import W4SError
+
+LOOPBACK = "127.0.0.1"
+
+
+class PortBusy(W4SError):
+    """A port is in use."""
+
+
+def solve_question(workflow: str, question: str, *, options: Options) -> str:
+    """Return a workflow's answer. Raises W4SError where there is none."""
+    from w4s.runtime import open_workbench, solve
+    from w4s.workflow import builtin_workflow, builtin_workflows, load_workflow
+
+    params = options.load()
+    builtin = workflow in builtin_workflows() and not Path(workflow).exists()
+    loaded = builtin_workflow(workflow) if builtin else load_workflow(workflow)
+
+    async def answer() -> str:
+        folder = options.workspace(params).root
+        async with open_workbench(params, workspace=folder) as workbench:
+            return await solve(loaded, question, workbench=workbench)
+
+    return asyncio.run(answer())
+
+
+def show_runs(port: int, *, options: Options) -> None:
+    """Serve MLflow's pages on loopback until Ctrl-C. Raises PortBusy."""
+    uri = tracking_uri(options.load(), options.project)
+    _refuse_busy(port)
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
+    command += ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
+    # without background jobs MLflow needs a quarter of the memory
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    sys.stderr.write(f"w4s ui: http://{LOOPBACK}:{port} (Ctrl-C stops it)\n")
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+
+
+def _refuse_busy(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise PortBusy(
+                f"port {port} on {LOOPBACK} cannot be used ({error.strerror}). "
+                "Name another one: w4s ui --port 5001."
+            ) from error

@@ -1,0 +1,93 @@
+"""Stage 5: search with every policy on every benchmark. `python -m flows.search`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect import flow
+
+from flows.stage import run_recipes
+from tasks.cached import run_task
+from tasks.context import Context
+from tasks.examples import evaluate_example, example_key
+from tasks.options import PARAMS_FILE
+from tasks.policies import PolicyChoice, searching_policies
+from tasks.search import RESULT, search_key, search_once
+from tasks.searches import ExampleScore, FinishedSearch, Searches, write_searches
+from tasks.spread import run_items
+
+
+async def search_stage(context: Context) -> None:
+    """Measure the examples, search from the best one, write all searches."""
+    benchmarks = context.params.benchmarks.all
+    policies = searching_policies(context.params, context.workspace)
+    seeds, examples = context.params.search.seeds, context.params.examples
+    context.progress.stage("search", len(benchmarks) * (len(examples) + len(policies) * len(seeds)))
+    pairs = [(benchmark, example) for benchmark in benchmarks for example in examples]
+    scores = await run_items(context, pairs, lambda pair: _measure(context, *pair))
+    start = Searches((), tuple(scores))
+    searches: list[FinishedSearch] = []
+    for policy in policies:  # one after another: each is loaded once
+        searches += await _search_all(context, policy, start)
+    write_searches(context, Searches(tuple(searches), start.examples))
+
+
+async def _measure(context: Context, benchmark: str, example: str) -> ExampleScore:
+    outcome = await run_task(
+        evaluate_example,
+        context,
+        item=f"{benchmark}, {example}",
+        key=example_key(context, benchmark=benchmark, example=example),
+        benchmark=benchmark,
+        example=example,
+    )
+    accuracy = float(outcome.value["accuracy"])
+    context.progress.item(
+        f"{benchmark}, example {example}", f"accuracy {accuracy:.2f}", cached=outcome.cached
+    )
+    return ExampleScore(benchmark, example, accuracy)
+
+
+async def _search_all(
+    context: Context, policy: PolicyChoice, start: Searches
+) -> Sequence[FinishedSearch]:
+    async def one(item: tuple[str, int]) -> FinishedSearch:
+        benchmark, seed = item
+        label = f"{benchmark}, {policy.name}, seed {seed}"
+        example = start.best_example(benchmark).example
+        key = search_key(context, benchmark=benchmark, policy=policy, seed=seed, example=example)
+        outcome = await run_task(
+            search_once,
+            context,
+            item=label,
+            key=key,
+            benchmark=benchmark,
+            policy=policy,
+            seed=seed,
+            example=example,
+        )
+        result = RESULT.validate_python(outcome.value["result"])
+        note = f"accuracy {result.example_accuracy:.2f} -> {result.accuracy:.2f}"
+        context.progress.item(label, note, cached=outcome.cached)
+        return FinishedSearch(policy.name, result, float(outcome.value["seconds"]))
+
+    items = [
+        (b, seed) for b in context.params.benchmarks.all for seed in context.params.search.seeds
+    ]
+    return await run_items(context, items, one)
+
+
+@flow(name="search")
+async def search(
+    profile: str | None = None, params: str = PARAMS_FILE, settings: list[str] | None = None
+) -> None:
+    """Run the stage by itself."""
+    await run_recipes(
+        "search", [search_stage], params=params, profile=profile, settings=settings or []
+    )
+
+
+if __name__ == "__main__":
+    from flows.cli import main
+
+    main("search")
