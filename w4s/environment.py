@@ -6,11 +6,13 @@ step it by hand.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from w4s.benchmarks.base import Benchmark
 from w4s.evaluation import Workbench, evaluate, run_problem
 from w4s.prompts.state import Attempt, PromptBudget, correction_state, next_state, window_state
+from w4s.racing import Entrant, race
 from w4s.rewards import RewardRule, reward
 from w4s.types import Action, Draw, Failure, FailureKind, Feedback, Message, ValidationSplits
 
@@ -98,6 +100,15 @@ class Environment:
     async def evaluate(self, action: Action, draw: Draw) -> Feedback:
         """Run the action's workflow on all private and public validation problems."""
         return await self._evaluate(action.code, draw)
+
+    async def race(self, actions: Sequence[Action], draws: Sequence[Draw]) -> list[Feedback]:
+        """Evaluate the actions of a turn as a race: who can no longer win stops early."""
+        return await race(
+            [Entrant(a.code, draw.path) for a, draw in zip(actions, draws, strict=True)],
+            self.splits,
+            benchmark=self.benchmark,
+            workbench=self.workbench,
+        )
 
     def reward(self, state: State, feedback: Feedback) -> float:
         """Return the reward of `feedback` after the workflows in `state`."""

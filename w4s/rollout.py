@@ -12,7 +12,7 @@ from w4s.concurrency import gather
 from w4s.environment import Environment, State
 from w4s.prompts.state import Attempt
 from w4s.proposals import Proposal, Proposer
-from w4s.types import Action, Candidate, Draw, Trajectory, Turn
+from w4s.types import Candidate, Draw, Feedback, Trajectory, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,12 @@ OnTurn = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class EpisodePlan:
-    """The shape of one episode: windows of `turns` turns, `candidates` a turn."""
+    """The shape of one episode: windows of `turns` turns, `candidates` a turn, raced or not."""
 
     windows: int
     turns: int
     candidates: int
+    racing: bool = False
 
 
 async def collect_episode(
@@ -85,7 +86,7 @@ class _Window:
             draw = replace(self.draw, turn=index)
             proposals = await self.proposer.propose(state, count=self.plan.candidates, draw=draw)
             candidates = await evaluate_candidates(
-                self.proposer.environment, state, proposals, draw=draw
+                self.proposer.environment, state, proposals, draw=draw, racing=self.plan.racing
             )
             chosen = choose(candidates)
             turns.append(Turn(index, state.messages, candidates, chosen))
@@ -120,36 +121,42 @@ class _Window:
 
 
 async def evaluate_candidates(
-    environment: Environment, state: State, proposals: Sequence[Proposal], *, draw: Draw
+    environment: Environment,
+    state: State,
+    proposals: Sequence[Proposal],
+    *,
+    draw: Draw,
+    racing: bool = False,
 ) -> tuple[Candidate, ...]:
     """Evaluate all valid proposals of a turn together and reward them against `state`."""
-
-    async def one(index: int, proposal: Proposal) -> Candidate:
-        if proposal.action is None:
-            return Candidate(index, None, proposal.failures, None, None)
-        return await _evaluated(
-            environment, state, proposal.action, proposal, replace(draw, candidate=index)
-        )
-
-    return tuple(await gather(one(index, proposal) for index, proposal in enumerate(proposals)))
-
-
-async def _evaluated(
-    environment: Environment, state: State, action: Action, proposal: Proposal, draw: Draw
-) -> Candidate:
-    feedback = await environment.evaluate(action, draw)
-    return Candidate(
-        index=draw.candidate,
-        action=action,
-        failures=proposal.failures,
-        feedback=feedback,
-        reward=environment.reward(state, feedback),
+    draws = [replace(draw, candidate=index) for index in range(len(proposals))]
+    pairs = [(p.action, own) for p, own in zip(proposals, draws, strict=True) if p.action]
+    if racing:
+        found = await environment.race([action for action, _ in pairs], [d for _, d in pairs])
+    else:
+        found = await gather(environment.evaluate(action, own) for action, own in pairs)
+    feedbacks = {own.candidate: feedback for (_, own), feedback in zip(pairs, found, strict=True)}
+    return tuple(
+        _candidate(environment, state, proposal, index=index, feedback=feedbacks.get(index))
+        for index, proposal in enumerate(proposals)
     )
+
+
+def _candidate(
+    environment: Environment,
+    state: State,
+    proposal: Proposal,
+    *,
+    index: int,
+    feedback: Feedback | None,
+) -> Candidate:
+    reward = environment.reward(state, feedback) if feedback is not None else None
+    return Candidate(index, proposal.action, proposal.failures, feedback, reward)
 
 
 def choose(candidates: Sequence[Candidate]) -> int | None:
     """Return the index of the most accurate candidate: of equals the cheapest, then the first."""
-    valid = [(c.feedback, c.index) for c in candidates if c.feedback is not None]
+    valid = [(c.feedback, c.index) for c in candidates if c.feedback and not c.feedback.skipped]
     if not valid:
         return None
     return min(valid, key=lambda pair: (-pair[0].accuracy, pair[0].usage.tokens, pair[1]))[1]

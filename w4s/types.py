@@ -170,7 +170,10 @@ class CaseStudy:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What an evaluation says of a workflow. `accuracy` is the mean score on private problems."""
+    """What an evaluation says of a workflow. `accuracy` is the mean score on private problems.
+
+    `problems` is how many private ones were run; a race may have skipped some.
+    """
 
     accuracy: float
     problems: int
@@ -178,6 +181,7 @@ class Feedback:
     failures: Mapping[str, int]  # FailureKind -> private problems
     violation_rate: float
     usage: Usage
+    skipped: int = 0
 
 
 # ------------------------------------------------------------------ the decision process
