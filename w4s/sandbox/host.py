@@ -25,6 +25,7 @@ from w4s.sandbox.link import Exit, Link
 from w4s.sandbox.session import Ending, Session
 from w4s.sandbox.stack import Recipe, Stack, bare, candidates, recipe
 from w4s.sandbox.verdict import conclude, cpu_limit
+from w4s.types import Failure, FailureKind
 
 _HEAVY = re.compile(r"\b(?:numpy|sympy|mpmath)\b")
 _GRACE_SECONDS = 0.2  # a child that has given its result ends by itself within that time
@@ -153,10 +154,12 @@ class ProcessSandbox(AbstractAsyncContextManager["ProcessSandbox"]):
             if _gives_up(session.ended):
                 link.kill(number)
             await session.close()
-        grace = asyncio.get_running_loop().call_later(_GRACE_SECONDS, link.kill, number)
-        exit_ = await exited
-        grace.cancel()
-        return _Run(session, ending, exit_)
+        if not await _within(exited, _GRACE_SECONDS):
+            link.kill(number)
+            if ending == Ending():
+                text = "closed its channel and went on"
+                ending = Ending(failure=Failure(FailureKind.PROTOCOL, text))
+        return _Run(session, ending, await exited)
 
     async def _link(self, *, heavy: bool) -> Link:
         link = self._links.get(heavy)
@@ -233,6 +236,12 @@ class _Run:
         """Whether it ended because its zygote did, with nothing said."""
         nothing = self.ending.report is None and self.ending.failure is None
         return nothing and self.exit.code is None
+
+
+async def _within(future: asyncio.Future[Exit], seconds: float) -> bool:
+    """Whether `future` is done within that time."""
+    done, _ = await asyncio.wait((future,), timeout=seconds)
+    return bool(done)
 
 
 def _gives_up(ended: asyncio.Future[Ending]) -> bool:

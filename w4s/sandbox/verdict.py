@@ -111,6 +111,8 @@ def _died(exit_: Exit, limits: Limits) -> Failure:
     if exit_.code == -signal.SIGXCPU or exit_.cpu_seconds >= cpu_limit(limits):
         text = f"used more than {cpu_limit(limits)} seconds of processor time"
         return Failure(FailureKind.CPU_TIME, text)
+    if exit_.code == -signal.SIGSYS:
+        return Failure(FailureKind.FORBIDDEN, "made a system call of another processor mode")
     if exit_.code == -signal.SIGKILL:
         return Failure(FailureKind.MEMORY, "killed by the system, which does so for lack of memory")
     full = exit_.memory_bytes >= _NEARLY * limits.memory_bytes

@@ -1,0 +1,317 @@
+"""What the host survives: cancelled runs, dead zygotes, a killed program, errors of the handler."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from w4s.errors import SandboxError
+from w4s.sandbox.base import HandlerError, LimitHit, Limits, SandboxResult
+from w4s.sandbox.host import ProcessSandbox
+from w4s.types import Failure, FailureKind
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is for Linux")
+
+TRIVIAL = "def workflow(agent, task):\n    return {'answer': task}"
+SLEEP = "import time\ndef workflow(agent, task):\n    time.sleep(100)"
+CALL = (
+    "def workflow(agent, task):\n"
+    "    return {'answer': agent.call_llm([{'role': 'user', 'content': task}])[0]}"
+)
+
+
+async def echo(name: str, arguments: Mapping[str, Any]) -> Any:
+    return [f"{name}: {arguments['messages'][0]['content']}"]
+
+
+def run(body: Callable[[ProcessSandbox], Awaitable[Any]], **options: Any) -> Any:
+    async def main() -> Any:
+        async with ProcessSandbox(**options) as sandbox:
+            return await body(sandbox)
+
+    return asyncio.run(main())
+
+
+async def workflow(
+    sandbox: ProcessSandbox, code: str, *, handler: Any = echo, seed: int = 0, **limits: Any
+) -> SandboxResult:
+    return await sandbox.run_workflow(
+        code, task="q", handler=handler, limits=Limits(**limits), seed=seed
+    )
+
+
+def below(parent: int) -> set[int]:
+    """Return the processes below `parent`."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (entry / "stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    found = {parent}
+    while more := {pid for pid, above in parents.items() if above in found} - found:
+        found |= more
+    return found - {parent}
+
+
+def kill_below() -> None:
+    for process in below(os.getpid()):
+        with contextlib.suppress(ProcessLookupError):  # another's death took it along
+            os.kill(process, signal.SIGKILL)
+
+
+def test_a_call_reaches_the_handler_and_its_answer_the_workflow() -> None:
+    """Proves the round trip of one executor call."""
+    result = run(lambda sandbox: workflow(sandbox, CALL))
+    assert result.value == {"answer": "call_llm: q"}
+    assert result.failure is None
+
+
+def test_waiting_calls_of_threads_overlap() -> None:
+    """Proves that 20 calls of 0.2 seconds from threads take far less than one after the other."""
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "def workflow(agent, task):\n"
+        "    ask = lambda i: agent.call_llm([{'role': 'user', 'content': str(i)}])[0]\n"
+        "    with ThreadPoolExecutor(20) as pool:\n"
+        "        return {'answer': list(pool.map(ask, range(20)))}\n"
+    )
+
+    async def slow(name: str, arguments: Mapping[str, Any]) -> Any:
+        await asyncio.sleep(0.2)
+        return [arguments["messages"][0]["content"]]
+
+    result = run(lambda sandbox: workflow(sandbox, code, handler=slow))
+    assert result.value == {"answer": [str(i) for i in range(20)]}
+    assert result.wall_seconds < 2.0
+
+
+def test_waiting_for_the_executor_costs_wall_time_but_no_processor_time() -> None:
+    """Proves that a slow executor does not use up the processor limit."""
+
+    async def slow(name: str, arguments: Mapping[str, Any]) -> Any:
+        await asyncio.sleep(1.3)
+        return ["late"]
+
+    result = run(lambda sandbox: workflow(sandbox, CALL, handler=slow, cpu_seconds=1.0))
+    assert result.value == {"answer": "late"}
+    assert result.wall_seconds > 1.3
+    assert result.cpu_seconds < 0.5
+
+
+def test_a_nested_run_never_waits_for_its_own_caller() -> None:
+    """Proves that one worker is enough for a workflow that executes code."""
+    code = "def workflow(agent, task):\n    return {'answer': agent.execute_code('x = 6 * 7')}"
+
+    async def body(sandbox: ProcessSandbox) -> SandboxResult:
+        async def handler(name: str, arguments: Mapping[str, Any]) -> Any:
+            inner = await sandbox.run_code(arguments["code"], limits=Limits(), seed=0)
+            return inner.value[0]["ok"]
+
+        return await asyncio.wait_for(workflow(sandbox, code, handler=handler), 20)
+
+    assert run(body, workers=1).value == {"answer": 42}
+
+
+def test_a_handlers_error_is_raised_in_the_workflow() -> None:
+    """Proves that HandlerError becomes a RuntimeError that the workflow may catch."""
+    code = (
+        "def workflow(agent, task):\n"
+        "    try:\n"
+        "        agent.execute_code('1/0')\n"
+        "    except RuntimeError as error:\n"
+        "        return {'answer': str(error)}\n"
+    )
+
+    async def handler(name: str, arguments: Mapping[str, Any]) -> Any:
+        raise HandlerError("ZeroDivisionError: division by zero")
+
+    result = run(lambda sandbox: workflow(sandbox, code, handler=handler))
+    assert result.value == {"answer": "ZeroDivisionError: division by zero"}
+
+
+def test_a_limit_that_the_handler_sees_ends_the_run() -> None:
+    """Proves that LimitHit becomes the failure of the run."""
+    failure = Failure(FailureKind.TOKENS, "more than 10 tokens")
+
+    async def handler(name: str, arguments: Mapping[str, Any]) -> Any:
+        raise LimitHit(failure)
+
+    result = run(lambda sandbox: workflow(sandbox, CALL, handler=handler))
+    assert result.failure == failure
+    assert result.violations == 1
+
+
+def test_an_error_of_the_program_itself_is_raised_to_its_caller() -> None:
+    """Proves that a bug or a dead endpoint in the handler is not blamed on the workflow."""
+
+    async def handler(name: str, arguments: Mapping[str, Any]) -> Any:
+        raise LookupError("a bug")
+
+    with pytest.raises(LookupError, match="a bug"):
+        run(lambda sandbox: workflow(sandbox, CALL, handler=handler))
+
+
+def test_a_cancelled_run_leaves_no_process_and_no_call() -> None:
+    """Proves that cancelling ends the child and the call that it was waiting for."""
+    cancelled = asyncio.Event()  # set where the handler's own wait was cut off
+
+    async def handler(name: str, arguments: Mapping[str, Any]) -> Any:
+        try:
+            await asyncio.sleep(100)
+        finally:
+            cancelled.set()
+
+    async def body(sandbox: ProcessSandbox) -> tuple[set[int], set[int]]:
+        await workflow(sandbox, TRIVIAL)
+        usual = len(below(os.getpid()))
+        tasks = [asyncio.create_task(workflow(sandbox, c, handler=handler)) for c in (CALL, SLEEP)]
+        await asyncio.sleep(0.3)
+        assert len(below(os.getpid())) == usual + 2
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert cancelled.is_set()
+        await asyncio.sleep(0.3)
+        assert len(below(os.getpid())) == usual
+        return (await workflow(sandbox, TRIVIAL)).value
+
+    assert run(body) == {"answer": "q"}
+
+
+def test_a_dead_zygote_is_started_again() -> None:
+    """Proves that runs go on after the process that forks workers was killed."""
+
+    async def body(sandbox: ProcessSandbox) -> SandboxResult:
+        await workflow(sandbox, TRIVIAL)
+        kill_below()
+        return await workflow(sandbox, TRIVIAL)
+
+    assert run(body).value == {"answer": "q"}
+
+
+def test_a_run_whose_zygote_dies_is_data() -> None:
+    """Proves that a run which had made calls ends as crashed, not as an exception."""
+
+    async def body(sandbox: ProcessSandbox) -> SandboxResult:
+        async def handler(name: str, arguments: Mapping[str, Any]) -> Any:
+            kill_below()
+            await asyncio.sleep(0.3)
+            return ["too late"]
+
+        return await workflow(sandbox, CALL, handler=handler)
+
+    assert run(body).failure.kind is FailureKind.CRASHED
+
+
+def test_a_killed_program_takes_everything_with_it() -> None:
+    """Proves that no zygote and no worker outlives a program that gets SIGKILL."""
+    code = (
+        "import asyncio\n"
+        "from w4s.sandbox.host import ProcessSandbox\n"
+        "from w4s.sandbox.base import Limits\n"
+        "async def main():\n"
+        "    async with ProcessSandbox() as sandbox:\n"
+        f"        runs = [sandbox.run_workflow({SLEEP!r}, task='', handler=None, limits=Limits(),"
+        " seed=0) for _ in range(3)]\n"
+        "        asyncio.get_running_loop().call_later(0.5, print, 'started')\n"
+        "        await asyncio.gather(*runs)\n"
+        "asyncio.run(main())\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", code],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"started\n"
+        processes = below(program.pid)
+        program.kill()
+    assert len(processes) >= 5
+    deadline = time.monotonic() + 5
+    while (left := [p for p in processes if running(p)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+
+
+def running(process: int) -> bool:
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_an_interrupt_at_the_terminal_does_not_reach_the_children() -> None:
+    """Proves that zygotes are in sessions of their own."""
+
+    async def body(sandbox: ProcessSandbox) -> bool:
+        await workflow(sandbox, TRIVIAL)
+        return all(os.getsid(process) != os.getsid(0) for process in below(os.getpid()))
+
+    assert run(body)
+
+
+def test_hundreds_of_waiting_workflows_run_at_once() -> None:
+    """Proves that 200 workflows, each half a second with the executor, take seconds."""
+
+    async def slow(name: str, arguments: Mapping[str, Any]) -> Any:
+        await asyncio.sleep(0.5)
+        return ["x"]
+
+    async def body(sandbox: ProcessSandbox) -> list[SandboxResult]:
+        return await asyncio.gather(*(workflow(sandbox, CALL, handler=slow) for _ in range(200)))
+
+    started = time.perf_counter()
+    results = run(body, workers=200)
+    assert all(result.value == {"answer": "x"} for result in results)
+    assert time.perf_counter() - started < 20
+
+
+def test_runs_leave_no_descriptor_behind() -> None:
+    """Proves that the number of open descriptors does not grow with the number of runs."""
+
+    async def body(sandbox: ProcessSandbox) -> tuple[int, int]:
+        await workflow(sandbox, TRIVIAL)
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        await asyncio.gather(*(workflow(sandbox, TRIVIAL) for _ in range(50)))
+        return before, len(list(Path("/proc/self/fd").iterdir()))
+
+    before, after = run(body)
+    assert after == before
+
+
+def test_a_machine_without_layers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that nothing runs where no safe combination of layers exists."""
+    monkeypatch.setattr("w4s.sandbox.host.candidates", lambda: ([], ["seccomp: missing"]))
+    with pytest.raises(SandboxError, match=r"seccomp: missing(.|\n)*disposable_machine"):
+        run(lambda sandbox: workflow(sandbox, TRIVIAL))
+
+
+def test_a_disposable_machine_runs_without_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that the user's word, and only that, lets code run without isolation."""
+    monkeypatch.setattr("w4s.sandbox.host.candidates", lambda: ([], ["seccomp: missing"]))
+    result = run(lambda sandbox: workflow(sandbox, TRIVIAL), disposable_machine=True)
+    assert result.value == {"answer": "q"}
+
+
+def test_a_layer_that_does_not_hold_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that the probe rejects a sandbox which lets files be read."""
+    monkeypatch.setattr("w4s.sandbox.landlock.restrict", lambda descriptor: None)
+    from w4s.sandbox.stack import Stack
+
+    hollow = Stack(namespaces=False, landlock=False, seccomp=True, own_users=False)
+    monkeypatch.setattr("w4s.sandbox.host.candidates", lambda: ([hollow], []))
+    with pytest.raises(SandboxError, match="the probe was not refused: reading a file"):
+        run(lambda sandbox: workflow(sandbox, TRIVIAL))
