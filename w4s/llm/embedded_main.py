@@ -6,15 +6,12 @@ one line and ends when its standard input does or when its parent dies.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import select
-import signal
 import sys
 from typing import Any
 
-_PR_SET_PDEATHSIG = 1
 _PARENT_CHECK_SECONDS = 1.0
 
 
@@ -51,8 +48,6 @@ def _wait_for_the_end(parent: int) -> None:
 def main() -> None:
     """Serve until the parent goes."""
     parent = os.getppid()
-    if sys.platform == "linux" and ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
-        sys.stderr.write("prctl(PR_SET_PDEATHSIG) failed; relying on standard input\n")
     server = _serve(json.loads(sys.argv[1]))
     sys.stdout.write(f"{server.listening_address}\n")
     sys.stdout.flush()

@@ -1,0 +1,273 @@
+"""One chat completion over HTTP, with manners: slots, limits, time-outs, tries, adaptation.
+
+Neither records nor budgets. It is the only module that talks through the `openai` client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import openai
+
+from w4s.config import ExecutorParams
+from w4s.errors import EndpointError
+from w4s.llm import abilities as able
+from w4s.llm.base import CallFailed
+from w4s.llm.completion import Completion, read_completion
+from w4s.llm.endpoint import Address, Endpoint
+from w4s.llm.faults import Fault, MalformedReply, Remedy, classify
+from w4s.llm.outage import Outage
+from w4s.llm.rate import Clock, Concurrency, MinuteLimit, Sleep
+from w4s.llm.record import Record
+from w4s.llm.request import ResolvedRequest
+from w4s.llm.totals import Totals
+from w4s.llm.transport import make_http_client
+
+_FIRST_BACKOFF_SECONDS = 0.25
+_LONGEST_BACKOFF_SECONDS = 20.0
+_LONGEST_PROBE_SECONDS = 5.0
+_MOST_ADAPTATIONS = 16  # of one call: an endpoint that refuses everything ends it
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Clock, sleep and random generator, so that tests own time."""
+
+    clock: Clock
+    sleep: Sleep
+    rng: random.Random
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What one call has been through."""
+
+    failed: int = 0
+    refused: int = 0
+    adapted: int = 0
+
+
+class Caller:
+    """Asks one endpoint. `record` only remembers what was found out about it."""
+
+    def __init__(
+        self,
+        params: ExecutorParams,
+        endpoint: Endpoint,
+        *,
+        record: Record | None,
+        totals: Totals,
+        timing: Timing,
+    ) -> None:
+        clock, sleep = timing.clock, timing.sleep
+        self._params = params
+        self._endpoint = endpoint
+        self._record = record
+        self._totals = totals
+        self._timing = timing
+        self._slots = Concurrency(params.concurrency, clock=clock, sleep=sleep)
+        self._requests = MinuteLimit(params.requests_per_minute, clock=clock, sleep=sleep)
+        self._tokens = MinuteLimit(params.tokens_per_minute, clock=clock, sleep=sleep)
+        self._outage = Outage(params.outage_seconds, clock=clock)
+        self._abilities: dict[str, able.Abilities] = {}
+        self._address: Address | None = None
+        self._client: openai.AsyncOpenAI | None = None
+        self._opening = asyncio.Lock()
+        self._fatal: str | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are with the endpoint now."""
+        return self._slots.in_flight
+
+    async def open(self) -> None:
+        """Start the endpoint and the client, once."""
+        async with self._opening:
+            if self._client is None:
+                self._address = await self._endpoint.open()
+                self._client = openai.AsyncOpenAI(
+                    base_url=self._address.base_url,
+                    api_key=self._address.api_key,
+                    max_retries=0,
+                    http_client=make_http_client(
+                        connections=self._params.concurrency,
+                        connect_seconds=self._params.connect_timeout,
+                        read_seconds=self._params.request_timeout,
+                    ),
+                )
+
+    async def close(self) -> None:
+        """Close the connections and end the endpoint."""
+        self._slots.close()
+        if self._client is not None:
+            await self._client.close()
+        await self._endpoint.close()
+
+    def most_choices(self, model: str) -> int | None:
+        """Return how many choices one request may ask for; None where no limit is known."""
+        return self._abilities_of(model).most_n
+
+    async def ask(self, request: ResolvedRequest, choices: Sequence[int]) -> Completion:
+        """Return a completion for the first of `choices`: as many as the endpoint gives at once.
+
+        Raises EndpointError where the endpoint cannot be used, CallFailed where this call
+        cannot be answered.
+        """
+        await self.open()
+        tries = _Tries()
+        while True:
+            if self._fatal is not None:
+                raise EndpointError(self._fatal)
+            known = self._abilities_of(request.model)
+            n = min(len(choices), known.most_n or len(choices))
+            body = able.parameters(request, known, n=n, first_choice=choices[0])
+            await self._requests.take(1)
+            await self._tokens.take(request.prompt_tokens + n * request.max_tokens)
+            epoch = await self._slots.acquire(again=tries.failed + tries.refused > 0)
+            try:
+                completion = await self._attempt(request, body)
+            except (openai.OpenAIError, MalformedReply, TimeoutError) as error:
+                fault = classify(error)
+            else:
+                self._succeeded(request, completion, asked=n)
+                return completion
+            finally:
+                self._slots.release()
+            await self._remedy(fault, request=request, body=body, epoch=epoch, tries=tries)
+
+    async def _attempt(self, request: ResolvedRequest, body: dict[str, Any]) -> Completion:
+        assert self._client is not None
+        self._totals.events["request"] += 1
+        async with asyncio.timeout(self._params.request_timeout):
+            response = await self._client.post(
+                "/chat/completions", cast_to=httpx2.Response, body=body
+            )
+        try:
+            payload = json.loads(response.content)
+        except ValueError as error:
+            raise MalformedReply(f"no JSON: {response.text[:80]!r}") from error
+        characters = sum(len(message.content) for message in request.messages)
+        return read_completion(payload, prompt_characters=characters)
+
+    def _succeeded(self, request: ResolvedRequest, completion: Completion, *, asked: int) -> None:
+        if self._outage.ended():
+            self._slots.back()
+        self._slots.succeeded()
+        got = len(completion.choices)
+        if got < asked:
+            self._learn(request.model, n=got)
+
+    async def _remedy(
+        self,
+        fault: Fault,
+        *,
+        request: ResolvedRequest,
+        body: dict[str, Any],
+        epoch: int,
+        tries: _Tries,
+    ) -> None:
+        """Do what makes another try worthwhile, or raise."""
+        assert self._address is not None
+        fault_text = self._address.scrub(fault.text)
+        match fault.remedy:
+            case Remedy.STOP:
+                self._fatal = self._stop_message(fault, fault_text, request.model)
+                raise EndpointError(self._fatal)
+            case Remedy.ADAPT:
+                tries.adapted += 1
+                self._adapt(fault, request.model, body, times=tries.adapted)
+            case Remedy.RETRY:
+                tries.failed += 1
+                if tries.failed > self._params.retries:
+                    self._totals.events["failed"] += 1
+                    raise CallFailed(f"{fault_text} (after {tries.failed} tries)")
+                self._totals.events["retry"] += 1
+                await self._timing.sleep(self._backoff(tries.failed))
+            case Remedy.SLOW_DOWN | Remedy.WAIT:
+                tries.refused += 1
+                await self._wait(fault, epoch=epoch, refused=tries.refused)
+
+    async def _wait(self, fault: Fault, *, epoch: int, refused: int) -> None:
+        assert self._address is not None
+        throttled = fault.remedy is Remedy.SLOW_DOWN
+        self._totals.events["throttled" if throttled else "outage"] += 1
+        trouble = self._endpoint.trouble()
+        if trouble is not None:
+            self._fatal = f"{trouble} Every reply so far is kept; start again to go on."
+            raise EndpointError(self._fatal)
+        self._outage.goes_on(fault, where=self._address.shown)
+        own = self._backoff(refused)
+        if fault.status is None:
+            own = min(own, _LONGEST_PROBE_SECONDS)
+            self._slots.down(pause_seconds=own)
+            return
+        pause = fault.retry_after_seconds
+        self._slots.overloaded(epoch, pause_seconds=pause or 0.0)
+        await self._timing.sleep(own if pause is None else 0.0)
+
+    def _backoff(self, attempt: int) -> float:
+        """Return exponential seconds with jitter for the attempt-th failure."""
+        longest = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2.0 ** (attempt - 1))
+        return longest * (0.5 + 0.5 * self._timing.rng.random())
+
+    def _stop_message(self, fault: Fault, text: str, model: str) -> str:
+        assert self._address is not None
+        advice = {
+            401: "Check OPENAI_API_KEY.",
+            403: "Check that the key may use this model.",
+            404: f"Check executor.model ({model!r}) and executor.base_url.",
+        }.get(fault.status or 0, "The account's quota is used up: raise it or use another key.")
+        return (
+            f"The endpoint {self._address.shown} refuses to answer: {text}. {advice} "
+            "Every reply so far is kept; start again to go on."
+        )
+
+    # ------------------------------------------------------------ what was found out
+
+    def _fact_name(self, model: str) -> str:
+        assert self._address is not None
+        embedded = self._address.shown.startswith("http://127.0.0.1:")
+        return f"abilities {'loopback' if embedded else self._address.shown} {model}"
+
+    def _abilities_of(self, model: str) -> able.Abilities:
+        known = self._abilities.get(model)
+        if known is None:
+            fact = None
+            if self._record is not None and self._address is not None:
+                fact = self._record.fact(self._fact_name(model))
+            known = able.Abilities() if fact is None else able.load(fact)
+            if self._address is not None:
+                self._abilities[model] = known
+        return known
+
+    def _adapt(self, fault: Fault, model: str, body: dict[str, Any], *, times: int) -> None:
+        known = self._abilities_of(model)
+        less = able.lesser(known, fault, body)
+        if less is None or times > _MOST_ADAPTATIONS:
+            self._totals.events["failed"] += 1
+            assert self._address is not None
+            raise CallFailed(self._address.scrub(fault.text))
+        if less != known:
+            self._totals.events["adapted"] += 1
+            logger.info("Asking %s differently from now on: %s", model, fault.text)
+            self._keep(model, less)
+
+    def _learn(self, model: str, *, n: int) -> None:
+        known = self._abilities_of(model)
+        if known.most_n is None or n < known.most_n:
+            self._totals.events["adapted"] += 1
+            self._keep(model, able.with_most_n(known, n))
+
+    def _keep(self, model: str, abilities: able.Abilities) -> None:
+        self._abilities[model] = abilities
+        if self._record is not None:
+            self._record.remember(self._fact_name(model), able.dump(abilities))

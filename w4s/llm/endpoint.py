@@ -1,0 +1,126 @@
+"""Where the executor lives: an address that is configured, or the embedded server.
+
+An endpoint is opened at the first call that needs it, so that a replayed run starts nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from w4s.config import EmbeddedParams, ExecutorParams
+from w4s.errors import ConfigError, EndpointError
+from w4s.llm.embedded import EmbeddedServer
+
+EMBEDDED_MODEL = "embedded"
+_DEFAULT_BASE_URL = "https://api.openai.com/v1"
+_NO_KEY = "none"  # the client wants one; a local server looks at none
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A base URL and its key, which never shows."""
+
+    base_url: str
+    api_key: str = field(default=_NO_KEY, repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The address without a user's name and password."""
+        return re.sub(r"//[^/@]*@", "//", self.base_url)
+
+    def scrub(self, text: str) -> str:
+        """Return `text` without the key, should an endpoint quote it."""
+        secrets = [self.api_key if self.api_key != _NO_KEY else "", _password(self.base_url)]
+        for secret in filter(None, secrets):
+            text = text.replace(secret, "***")
+        return text
+
+
+class Endpoint(Protocol):
+    """Something with an address."""
+
+    async def open(self) -> Address:
+        """Return the address, starting what is behind it where that is ours."""
+        ...
+
+    def trouble(self) -> str | None:
+        """Say why it can never answer again, or None where that is not known."""
+        ...
+
+    async def close(self) -> None:
+        """End what `open` started."""
+        ...
+
+
+class RemoteEndpoint:
+    """An address that somebody else serves."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+
+    async def open(self) -> Address:
+        """Return the address."""
+        return self._address
+
+    def trouble(self) -> str | None:
+        """Return None: whether it comes back is not known."""
+        return None
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+class EmbeddedEndpoint:
+    """The embedded server, started when it is opened."""
+
+    def __init__(self, params: EmbeddedParams) -> None:
+        self._server = EmbeddedServer(params)
+
+    async def open(self) -> Address:
+        """Start the server. Raises WeightsError or EndpointError."""
+        return Address(await asyncio.to_thread(self._server.start))
+
+    def trouble(self) -> str | None:
+        """Say so where the server's process has ended."""
+        return self._server.trouble()
+
+    async def close(self) -> None:
+        """End the server."""
+        self._server.close()
+
+
+def configured_endpoint(
+    executor: ExecutorParams, embedded: EmbeddedParams, *, environment: Mapping[str, str]
+) -> Endpoint:
+    """Return the endpoint that the parameters name.
+
+    `OPENAI_BASE_URL` and `OPENAI_API_KEY` are read from `environment`, here alone. The model
+    "embedded" without a `base_url` is the embedded server whatever the environment holds.
+
+    Raises ConfigError for an address that is none, EndpointError where the key is missing.
+    """
+    if executor.model == EMBEDDED_MODEL and executor.base_url is None:
+        return EmbeddedEndpoint(embedded)
+    configured = executor.base_url or environment.get("OPENAI_BASE_URL")
+    base_url = configured or _DEFAULT_BASE_URL
+    if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
+        raise ConfigError(
+            f"executor.base_url: {Address(base_url).shown!r} is no address; "
+            "it should look like https://host/v1."
+        )
+    key = environment.get("OPENAI_API_KEY")
+    if not key and not configured:
+        raise EndpointError(
+            f"executor.model is {executor.model!r}, but OPENAI_API_KEY is not set. Set it, or "
+            "executor.base_url for a server without a key, or executor.model: embedded."
+        )
+    return RemoteEndpoint(Address(base_url, key or _NO_KEY))
+
+
+def _password(base_url: str) -> str:
+    return urlsplit(base_url).password or ""
