@@ -22,6 +22,7 @@ _UNSUPPORTED = re.compile(
     r"|invalid role",
     re.IGNORECASE,
 )
+_OUT_OF_RANGE = re.compile(r"must be|between|at most|less than|exceed|too large", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,8 @@ def _named(fault: Fault, body: dict[str, Any]) -> str | None:
     sent = set(body)
     if any(message["role"] == "system" for message in body["messages"]):
         sent.add("system")
+    if "n" in sent and _PATTERNS["n"].search(fault.text) and _OUT_OF_RANGE.search(fault.text):
+        return "n"
     if not _UNSUPPORTED.search(fault.text):
         return None
     if fault.parameter in sent & _PATTERNS.keys():
