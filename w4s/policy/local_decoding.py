@@ -1,0 +1,357 @@
+"""Sample many continuations of few prompts in one batch, each prompt's keys and values held once.
+
+The cache of a prompt is computed once and never copied: while decoding, all rows of a prompt
+attend to it in one matrix product, and to their own tokens in the batch's small cache. Rows
+that end leave the batch. Knows tokens only; texts, chats and models' files are elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+ATTENTION = "w4s_shared_prompt"
+_FIRST_ROOM = 64  # tokens that the rows' own cache holds at first; it doubles
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt: its tokens, how many rows continue it, and the seed of their draws."""
+
+    ids: Sequence[int]
+    rows: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """The tokens of one row, its end token included. `truncated`: it hit the limit."""
+
+    ids: tuple[int, ...]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingLimits:
+    """When a row ends: at one of `end_ids`, when `finished(ids)` says so, or after `tokens`."""
+
+    tokens: int
+    end_ids: frozenset[int]
+    finished: Callable[[list[int]], bool]
+
+
+@torch.inference_mode()
+def decode(
+    model: PreTrainedModel,
+    prompts: Sequence[Prompt],
+    *,
+    temperature: float,
+    limits: DecodingLimits,
+) -> list[list[Continuation]]:
+    """Sample `rows` continuations of each prompt; the same seeds in the same batch give the same.
+
+    Draws come from softmax(logits / temperature), by one uniform number a row and step;
+    temperature 0 takes the most likely token.
+    """
+    decoder: _Decoder
+    decoder = _SharedPromptDecoder(model) if shares_prompts(model) else _CopiedPromptDecoder(model)
+    logits = torch.cat(
+        [decoder.read(torch.tensor([p.ids]), p.rows).expand(p.rows, -1) for p in prompts]
+    )
+    draws = torch.cat([_uniforms(prompt, limits.tokens) for prompt in prompts])
+    texts: list[list[int]] = [[] for _ in range(len(draws))]
+    ended = [False] * len(draws)
+    alive = list(range(len(draws)))
+    decoder.start()
+    for step in range(limits.tokens):
+        tokens = _pick(logits, draws[alive, step], temperature)
+        for row, token in zip(alive, tokens.tolist(), strict=True):
+            texts[row].append(token)
+            ended[row] = token in limits.end_ids or limits.finished(texts[row])
+        kept = [place for place, row in enumerate(alive) if not ended[row]]
+        if not kept or step + 1 == limits.tokens:
+            break
+        if len(kept) < len(alive):
+            decoder.keep(kept)
+            alive, tokens = [alive[place] for place in kept], tokens[kept]
+        logits = decoder.step(tokens)
+    rows = [Continuation(tuple(t), not e) for t, e in zip(texts, ended, strict=True)]
+    return _by_prompt(rows, prompts)
+
+
+def shares_prompts(model: PreTrainedModel) -> bool:
+    """Return whether the model's attention is plain enough to hold a prompt once for all rows."""
+    config = model.config
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    return config.model_type in {"llama", "qwen2", "qwen3"} and kinds == {"full_attention"}
+
+
+def _by_prompt(rows: list[Continuation], prompts: Sequence[Prompt]) -> list[list[Continuation]]:
+    groups = []
+    for prompt in prompts:
+        groups.append(rows[: prompt.rows])
+        rows = rows[prompt.rows :]
+    return groups
+
+
+def _uniforms(prompt: Prompt, steps: int) -> Tensor:
+    """Return [rows, steps] numbers in [0, 1): a row's draws do not depend on other rows' ends."""
+    generator = torch.Generator().manual_seed(prompt.seed)
+    return torch.rand(prompt.rows, steps, generator=generator, dtype=torch.float64)
+
+
+def _pick(logits: Tensor, draws: Tensor, temperature: float) -> Tensor:
+    """Return one token a row by inverting the cumulative distribution; logits [rows, vocab]."""
+    if temperature <= 0:
+        return logits.argmax(-1)
+    weights = torch.softmax(logits.float() / temperature, dim=-1)
+    sums = weights.cumsum(-1, dtype=torch.float64)
+    targets = draws.to(sums.device).unsqueeze(1) * sums[:, -1:]
+    picked = torch.searchsorted(sums, targets, right=True).squeeze(1)
+    return picked.clamp(max=logits.shape[-1] - 1)
+
+
+class _Decoder:
+    """Reads prompts one by one, then steps all their rows together."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+        self.positions = torch.empty(0, dtype=torch.long, device=model.device)
+
+    def read(self, ids: Tensor, rows: int) -> Tensor:
+        """Read one prompt, ids [1, length], for `rows` rows; return its last logits [1, vocab]."""
+        cache = DynamicCache()
+        out = self.model(ids.to(self.model.device), past_key_values=cache, logits_to_keep=1)
+        start = torch.full((rows,), ids.shape[1], device=self.model.device)
+        self.positions = torch.cat((self.positions, start))
+        self.hold(cache, rows)
+        last: Tensor = out.logits[:, -1]
+        return last
+
+    def hold(self, cache: DynamicCache, rows: int) -> None:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def forward(self, tokens: Tensor) -> Any:
+        raise NotImplementedError
+
+    def select(self, rows: Tensor) -> None:
+        raise NotImplementedError
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Give each row its token [rows]; return the next logits [rows, vocab]."""
+        logits: Tensor = self.forward(tokens.unsqueeze(1)).logits[:, -1]
+        self.positions = self.positions + 1
+        return logits
+
+    def keep(self, rows: list[int]) -> None:
+        """Let only these rows of the batch go on."""
+        index = torch.tensor(rows, device=self.model.device)
+        self.positions = self.positions[index]
+        self.select(index)
+
+
+class _CopiedPromptDecoder(_Decoder):
+    """For any architecture: each prompt's cache is computed once, copied for its rows.
+
+    Prompts are stepped one after the other, since their caches differ in length.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__(model)
+        self._caches: list[DynamicCache] = []
+        self._rows: list[int] = []
+
+    def hold(self, cache: DynamicCache, rows: int) -> None:
+        cache.batch_repeat_interleave(rows)
+        self._caches.append(cache)
+        self._rows.append(rows)
+
+    def start(self) -> None:
+        """Nothing is due: the copies are ready."""
+
+    def step(self, tokens: Tensor) -> Tensor:
+        parts = zip(
+            self._caches, tokens.split(self._rows), self.positions.split(self._rows), strict=True
+        )
+        logits = [
+            self.model(
+                part.unsqueeze(1), past_key_values=cache, position_ids=at.unsqueeze(1)
+            ).logits[:, -1]
+            for cache, part, at in parts
+            if len(part)
+        ]
+        self.positions = self.positions + 1
+        return torch.cat(logits)
+
+    def select(self, rows: Tensor) -> None:
+        first, kept = 0, []
+        for cache, count in zip(self._caches, self._rows, strict=True):
+            own = rows[(rows >= first) & (rows < first + count)] - first
+            if len(own):
+                cache.batch_select_indices(own)
+            kept.append(len(own))
+            first += count
+        self._rows = kept
+
+
+class _SharedPromptDecoder(_Decoder):
+    """For plain attention: each prompt's cache is held once, the rows' own tokens apart."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__(model)
+        model.set_attn_implementation(ATTENTION)
+        self._shared = _SharedPrompts()
+        self._own = _RowCache()
+
+    def hold(self, cache: DynamicCache, rows: int) -> None:
+        self._shared.add(cache, rows)
+
+    def start(self) -> None:
+        self._own.open(self._shared)
+
+    def forward(self, tokens: Tensor) -> Any:
+        out = self.model(
+            tokens,
+            past_key_values=self._own,
+            position_ids=self.positions.unsqueeze(1),
+            shared_prompts=self._shared,
+        )
+        self._own.length += 1
+        return out
+
+    def select(self, rows: Tensor) -> None:
+        self._shared.keep(rows)
+        self._own.keep(rows)
+
+
+class _SharedPrompts:
+    """Keys and values of the prompts, by layer: [heads, dim, length] and [heads, length, dim]."""
+
+    def __init__(self) -> None:
+        self.layers: list[list[tuple[Tensor, Tensor]]] = []
+        self.rows: list[int] = []
+
+    def add(self, cache: DynamicCache, rows: int) -> None:
+        for index, layer in enumerate(cache.layers):
+            if index == len(self.layers):
+                self.layers.append([])
+            if not isinstance(layer, DynamicLayer) or layer.keys is None or layer.values is None:
+                raise TypeError(f"a plain cache layer is due, found {type(layer).__name__}")
+            keys = layer.keys[0].transpose(1, 2).contiguous()
+            self.layers[index].append((keys, layer.values[0].contiguous()))
+        self.rows.append(rows)
+
+    def keep(self, rows: Tensor) -> None:
+        first, kept = 0, []
+        for count in self.rows:
+            kept.append(int(((rows >= first) & (rows < first + count)).sum()))
+            first += count
+        self.rows = kept
+
+
+class _RowCache:
+    """The rows' own keys and values, in buffers that double; what a model asks of a cache."""
+
+    is_compileable = False
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._keys: list[Tensor] = []
+        self._values: list[Tensor] = []
+
+    def open(self, shared: _SharedPrompts) -> None:
+        """Make the buffers, [rows, heads, room, dim] a layer."""
+        rows = sum(shared.rows)
+        for parts in shared.layers:
+            heads, _, dim = parts[0][1].shape
+            self._keys.append(parts[0][1].new_empty(rows, heads, _FIRST_ROOM, dim))
+            self._values.append(parts[0][1].new_empty(rows, heads, _FIRST_ROOM, dim))
+
+    def update(
+        self, keys: Tensor, values: Tensor, layer_idx: int, *_: Any, **__: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Add one token's keys and values [rows, heads, 1, dim]; return all of the rows'."""
+        at = self.length
+        if at == self._keys[layer_idx].shape[2]:
+            self._keys[layer_idx] = _doubled(self._keys[layer_idx])
+            self._values[layer_idx] = _doubled(self._values[layer_idx])
+        self._keys[layer_idx][:, :, at : at + 1] = keys
+        self._values[layer_idx][:, :, at : at + 1] = values
+        return self._keys[layer_idx][:, :, : at + 1], self._values[layer_idx][:, :, : at + 1]
+
+    def keep(self, rows: Tensor) -> None:
+        self._keys = [buffer[rows] for buffer in self._keys]
+        self._values = [buffer[rows] for buffer in self._values]
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002  # transformers' signature
+        """Return how many tokens of their own the rows hold."""
+        return self.length
+
+
+def _doubled(buffer: Tensor) -> Tensor:
+    return torch.cat((buffer, torch.empty_like(buffer)), dim=2)
+
+
+def _attend(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float,
+    shared_prompts: _SharedPrompts | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """Attend to the shared prompts and the rows' own tokens: one softmax over both.
+
+    query [rows, heads, 1, dim]; key and value [rows, key heads, length, dim].
+    """
+    if shared_prompts is None:  # a prompt is being read
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, **options
+        )
+    rows, heads, _, dim = query.shape
+    groups = key.shape[1]
+    grouped = (query * scaling).view(rows, groups, heads // groups, dim)
+    parts, first = [], 0
+    for count, (keys, values) in zip(
+        shared_prompts.rows,
+        shared_prompts.layers[int(module.layer_idx)],
+        strict=True,  # type: ignore[arg-type]
+    ):
+        if count:
+            own = slice(first, first + count)
+            parts.append(_attend_one(grouped[own], keys, values, key[own], value[own]))
+        first += count
+    out = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return out.reshape(rows, 1, heads, dim), None
+
+
+def _attend_one(
+    query: Tensor, keys: Tensor, values: Tensor, own_keys: Tensor, own_values: Tensor
+) -> Tensor:
+    """Attend for the rows of one prompt; query [rows, groups, heads of a group, dim]."""
+    rows, groups, each, dim = query.shape
+    length = keys.shape[2]
+    flat = query.transpose(0, 1).reshape(groups, rows * each, dim)
+    shared = torch.bmm(flat, keys).view(groups, rows, each, length).transpose(0, 1)
+    scores = torch.cat((shared, torch.matmul(query, own_keys.transpose(2, 3))), dim=-1)
+    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
+    first = weights[..., :length].transpose(0, 1).reshape(groups, rows * each, length)
+    from_prompt = torch.bmm(first, values).view(groups, rows, each, dim).transpose(0, 1)
+    return from_prompt + torch.matmul(weights[..., length:], own_values)
+
+
+ALL_ATTENTION_FUNCTIONS.register(ATTENTION, _attend)
