@@ -126,6 +126,31 @@ def ui(
     show_runs(port, options=options)
 
 
+@app.command()
+def doctor() -> None:
+    """Say whether this machine can run w4s: Python, weights, sandbox."""
+    from flows.cli_doctor import examine
+
+    if not examine():
+        raise typer.Exit(2)
+
+
+@app.command()
+def calls(
+    stage: Annotated[str | None, typer.Option(help="Calls of one stage only.")] = None,
+    benchmark: Annotated[str | None, typer.Option(help="Calls of one benchmark only.")] = None,
+    last: Annotated[int, typer.Option(help="Show that many of the newest calls.", min=0)] = 0,
+    profile: Profile = None,
+    params: ParamsFile = "params.yaml",
+    settings: Settings = None,
+) -> None:
+    """Show what was asked of the executor, and what it cost."""
+    from flows.cli_calls import show_calls
+
+    options = Options(params=params, profile=profile, settings=tuple(settings or ()))
+    show_calls(options, stage=stage, benchmark=benchmark, last=last)
+
+
 def _stage(command: str, profile: str | None, params: str, settings: list[str] | None) -> None:
     from flows.cli_run import run_command
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from flows.cli_display import Display, show_results
 from flows.server import prefect_server
 from tasks.options import Options
 from tasks.progress import LISTENER
+from w4s.config import Params
 
 INTERRUPTED = 130
 
@@ -19,14 +22,14 @@ INTERRUPTED = 130
 def run_command(command: str, *, profile: str | None, params: str, settings: list[str]) -> int:
     """Run the flow of `command` and return the exit code. Raises W4SError."""
     options = Options(params=params, profile=profile, settings=tuple(settings))
-    loaded = options.load()  # a wrong parameter is told before anything starts
+    # what is wrong is told before anything starts
+    loaded = options.load()
     workspace = options.workspace(loaded)
     workspace.refuse_if_held()
-    _log_to(workspace.root / "w4s.log")
     with Display(command, workspace=workspace.root) as display:
         LISTENER.set(display)
         try:
-            _run_flow(command, options)
+            _run_flow(command, options, loaded)
         except KeyboardInterrupt:
             display.close()
             sys.stderr.write(
@@ -37,13 +40,14 @@ def run_command(command: str, *, profile: str | None, params: str, settings: lis
     return 0
 
 
-def _run_flow(command: str, options: Options) -> None:
-    with prefect_server(options.project / ".prefect") as ready:
+def _run_flow(command: str, options: Options, params: Params) -> None:
+    with prefect_server(Path(os.environ["PREFECT_HOME"])) as ready:
         # the imports take as long as the server's start: both at once
-        flow: Any = getattr(
-            importlib.import_module(f"flows.{command}"), _FLOWS.get(command, command)
-        )
+        module = importlib.import_module(f"flows.{command}")
+        importlib.import_module("tasks.opening").check_names(params)
+        _log_to(options.workspace(params).root / "w4s.log")
         ready()
+        flow: Any = getattr(module, _FLOWS.get(command, command))
         asyncio.run(
             flow(profile=options.profile, params=options.params, settings=list(options.settings))
         )
@@ -52,7 +56,7 @@ def _run_flow(command: str, options: Options) -> None:
 _FLOWS = {"all": "everything"}
 
 
-def _log_to(file: Any) -> None:
+def _log_to(file: Path) -> None:
     """Send what the project logs to a file: the terminal shows progress and results."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(file, encoding="utf-8")

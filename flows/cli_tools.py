@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 from tasks.options import Options, tracking_uri
 from w4s.errors import W4SError
@@ -25,8 +24,8 @@ def solve_question(workflow: str, question: str, *, options: Options) -> str:
     from w4s.workflow import builtin_workflow, builtin_workflows, load_workflow
 
     params = options.load()
-    builtin = workflow in builtin_workflows() and not Path(workflow).exists()
-    loaded = builtin_workflow(workflow) if builtin else load_workflow(workflow)
+    named = not workflow.endswith(".py") and workflow in builtin_workflows()
+    loaded = builtin_workflow(workflow) if named else load_workflow(workflow)
 
     async def answer() -> str:
         folder = options.workspace(params).root

@@ -36,7 +36,12 @@ async def collect_one_episode(
     trajectories = await collect_episode(
         proposer,
         example=builtin_workflow(episode_example(context, episode)).code,
-        plan=EpisodePlan(params.collect.windows, params.collect.turns, params.collect.candidates),
+        plan=EpisodePlan(
+            windows=params.collect.windows,
+            turns=params.collect.turns,
+            candidates=params.collect.candidates,
+            racing=params.collect.racing,
+        ),
         draw=Draw(seed=params.seed, stage="collect", benchmark=benchmark, episode=episode),
         on_turn=turn_listener(context, f"{benchmark}, episode {episode}"),
     )
@@ -52,9 +57,7 @@ def episode_key(context: Context, *, benchmark: str, episode: int, policy: Polic
         parameters={
             "executor": executor_facts(params),
             "policy": policy_facts(params),
-            "collect": params.collect.model_dump(
-                mode="json", exclude={"episodes", "min_accuracy", "racing"}
-            ),
+            "collect": params.collect.model_dump(mode="json", exclude={"episodes", "min_accuracy"}),
             "reward": params.reward.model_dump(mode="json"),
             "seed": params.seed,
             "episode": episode,

@@ -36,6 +36,7 @@ EPISODE_CODE = (
     "policy",
     "prompts",
     "proposals",
+    "racing",
     "rewards",
 )
 
