@@ -62,7 +62,7 @@ class Sandbox(Protocol):
     async def run_workflow(
         self, code: str, *, task: str, handler: Handler, limits: Limits, seed: int
     ) -> SandboxResult:
-        """Run `workflow(agent, task)` (alias: `solver`) of `code`; its value is the dict returned."""
+        """Run `workflow(agent, task)` (or `solver`) of `code`; its value is the dict returned."""
         ...
 
     async def run_code(

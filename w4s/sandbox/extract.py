@@ -10,7 +10,8 @@ import re
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?")
 _FENCE = re.compile(r"^[ \t]*(```+|~~~+)[^\n`]*\n(.*?)^[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
-_BOX = "\\boxed"
+_BOX = re.compile(r"\\boxed *\{")
+_BRACE = re.compile(r"[{}]")
 
 
 def extract_answer_str(text: str) -> str:
@@ -29,30 +30,17 @@ def extract_code_block(text: str, entry_point: str = "solution") -> str:
 
 
 def _last_box(text: str) -> str | None:
-    for start in _box_starts(text):
-        depth = 0
-        for index in range(start, len(text)):
-            if text[index] == "{":
-                depth += 1
-            elif text[index] == "}":
-                depth -= 1
-                if depth == 0:
-                    return text[start + 1 : index].strip()
-    return None
-
-
-def _box_starts(text: str) -> list[int]:
-    """Return the positions of the opening braces, the last box first."""
-    starts = []
-    end = len(text)
-    while (found := text.rfind(_BOX, 0, end)) >= 0:
-        brace = found + len(_BOX)
-        while brace < len(text) and text[brace] == " ":
-            brace += 1
-        if brace < len(text) and text[brace] == "{":
-            starts.append(brace)
-        end = found
-    return starts
+    boxes = {match.end() - 1 for match in _BOX.finditer(text)}
+    opened: list[int] = []
+    last, content = -1, None
+    for match in _BRACE.finditer(text) if boxes else ():
+        if match.group() == "{":
+            opened.append(match.start())
+        elif opened:
+            start = opened.pop()
+            if start in boxes and start > last:
+                last, content = start, text[start + 1 : match.start()].strip()
+    return content
 
 
 def _last_number(text: str) -> str | None:

@@ -140,14 +140,13 @@ def _keep_last(tree: ast.Module) -> str:
         target = ast.copy_location(ast.Name(_LAST, ast.Store()), last)
         tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
         return _LAST
-    assigned = [
-        node.id
-        for node in ast.walk(tree)
+    stores = [
+        node
+        for node in ast.walk(last)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     ]
-    targets = last.targets if isinstance(last, ast.Assign) else [getattr(last, "target", None)]
-    names = [target.id for target in targets if isinstance(target, ast.Name)]
-    return (names or assigned or [_LAST])[-1]
+    assigned = [node.id for node in sorted(stores, key=lambda node: (node.lineno, node.col_offset))]
+    return (assigned or [_LAST])[-1]
 
 
 def _kind(error: BaseException) -> str:
