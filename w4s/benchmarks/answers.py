@@ -12,6 +12,12 @@ _WRAPPINGS = (('"', '"'), ("'", "'"), ("`", "`"), ("“", "”"), ("**", "**"), 
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
 
+_SAID = re.compile(
+    r"(?:^|\n|[.:;]\s|\b(?:so|thus|hence|therefore|the),?\s)[\s*#]*(?:final\s)?answer\s*"
+    r"(?:\*\*\s*)?(?:is\b\s*:?|[:=])\s*(?:\*\*\s*)?([^\n]+)",
+    re.IGNORECASE,
+)
+
 
 def boxed(text: str) -> str | None:
     r"""Return the content of the last `\boxed{}` with balanced braces, or None."""
@@ -35,6 +41,13 @@ def unwrap(text: str) -> str:
             if left not in middle and right not in middle:
                 text = middle.strip()
     return text
+
+
+def announced(text: str) -> str | None:
+    """Return what follows the last "the answer is" or "Answer:", to the end of its line."""
+    said = [match.group(1).strip() for match in _SAID.finditer(text)]
+    said = [part.removesuffix(".").strip() for part in said]
+    return next((part for part in reversed(said) if part), None)
 
 
 def decimal_value(text: str) -> Decimal | None:

@@ -31,7 +31,8 @@ def compare(reference: str, answer: str) -> dict[str, object]:
 
 
 def _is_formula(answer: str) -> bool:
-    return "$" not in answer and "\n" not in answer and _WORD.search(answer) is None
+    plain = not any(mark in answer for mark in ("$", "\n", "**"))
+    return plain and _WORD.search(answer) is None
 
 
 def main() -> None:

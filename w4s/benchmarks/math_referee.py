@@ -19,7 +19,7 @@ import threading
 import weakref
 from typing import IO, Any
 
-from w4s.benchmarks.answers import boxed
+from w4s.benchmarks.answers import announced, boxed
 from w4s.types import Score
 
 ANSWER_SECONDS = 20.0
@@ -40,9 +40,10 @@ class MathReferee:
         self._finalizer: weakref.finalize[..., Any] | None = None
 
     def score(self, reference: str, answer: str) -> Score:
-        r"""Judge an answer: the last `\boxed{}` counts where there is one. Blocks."""
+        r"""Judge an answer: its last `\boxed{}`, else what "the answer is" announces. Blocks."""
         inner = boxed(answer)
-        text = (answer if inner is None else inner).strip()
+        part = inner if inner is not None else announced(answer)
+        text = (answer if part is None else part).strip()
         if _plain(text) == _plain(reference):
             return Score(1.0, text, "the same text as the reference")
         if len(text) > MAX_CHARACTERS:

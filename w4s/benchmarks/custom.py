@@ -1,0 +1,148 @@
+"""Your own task: a file of questions and answers, and a scorer by name.
+
+A task is a small YAML file beside its data:
+
+    data: questions.csv            # or .jsonl, or hub:OWNER/NAME[:CONFIG]:SPLIT
+    description: Answer a question about our products. The answer is a product name.
+    scorer: exact                  # see SCORERS, or module:function
+
+Searches nothing and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from w4s.benchmarks.code_benchmark import CodeBenchmark, score_code
+from w4s.benchmarks.custom_rows import ROW_READERS, Columns, row_reader
+from w4s.benchmarks.custom_scorer import function_scorer
+from w4s.benchmarks.judge import Judge
+from w4s.benchmarks.row_benchmark import RowBenchmark, ScoreAnswer, immediate
+from w4s.benchmarks.rows import Source, Table, read_file, read_source
+from w4s.benchmarks.scorers import contains, exact, f1, json_equal, multiple_choice, numeric
+from w4s.benchmarks.unit_tests import UnitTestRunner
+from w4s.errors import ConfigError
+from w4s.llm.base import Executor
+from w4s.sandbox.base import Sandbox
+from w4s.types import Problem, Score
+
+TASK_SUFFIXES = (".yaml", ".yml")
+HUB_PREFIX = "hub:"
+SCORERS = (*ROW_READERS, "module:function")
+_PAIRWISE: Mapping[str, Callable[[str, str], Score]] = {
+    "exact": exact,
+    "numeric": numeric,
+    "contains": contains,
+    "f1": f1,
+    "json": json_equal,
+}
+
+
+class JudgeParams(BaseModel):
+    """Which model judges, how many questions it may be asked, and what it should heed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str | None = None
+    calls: int | None = Field(default=None, gt=0)
+    criteria: str = ""
+
+
+class TaskParams(BaseModel):
+    """A task file. `question` and `answer` name the columns; the other names are fixed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str
+    description: str = Field(min_length=10)
+    scorer: str
+    question: str = "question"
+    answer: str = "answer"
+    judge: JudgeParams = JudgeParams()
+
+
+def load_task(
+    path: Path,
+    *,
+    name: str | None = None,
+    sandbox: Sandbox | None = None,
+    executor: Executor | None = None,
+) -> RowBenchmark | CodeBenchmark:
+    """Return the benchmark that the task file at `path` describes, called `name` (its path).
+
+    Rows are read, and all bad ones reported, when the first problem is drawn.
+
+    Raises ConfigError for a wrong task file.
+    """
+    params = read_task(path)
+    runner = UnitTestRunner(sandbox)
+    rows = RowBenchmark(
+        name or str(path),
+        description=params.description,
+        tables=lambda: _tables(params, path.parent),
+        read_row=row_reader(params.scorer, Columns(params.question, params.answer)),
+        score=_score(params, folder=path.parent, runner=runner, executor=executor),
+    )
+    return CodeBenchmark(rows, runner) if params.scorer == "unit_tests" else rows
+
+
+def read_task(path: Path) -> TaskParams:
+    """Read and check a task file. Raises ConfigError naming the file and what is wrong."""
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as a task file: {error}") from error
+    try:
+        params = TaskParams.model_validate(loaded if isinstance(loaded, dict) else {})
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
+        )
+        raise ConfigError(f"{path}: {wrong}. A task has data, description, scorer.") from error
+    if params.scorer not in ROW_READERS and ":" not in params.scorer:
+        raise ConfigError(
+            f"{path}: scorer: unknown scorer {params.scorer!r}. Known: {', '.join(SCORERS)}."
+        )
+    return params
+
+
+def _tables(params: TaskParams, folder: Path) -> Sequence[Table]:
+    if not params.data.startswith(HUB_PREFIX):
+        return [read_file(folder / params.data)]
+    hub, *config, split = params.data.removeprefix(HUB_PREFIX).split(":")
+    if not hub or len(config) > 1:
+        raise ConfigError(f"data: {params.data!r}; hub:OWNER/NAME[:CONFIG]:SPLIT is due.")
+    source = Source(
+        file=hub, hub=hub, config=config[0] if config else None, split=split, revision="main"
+    )
+    return [read_source(source, data_dir=None)]
+
+
+def _score(
+    params: TaskParams, *, folder: Path, runner: UnitTestRunner, executor: Executor | None
+) -> ScoreAnswer:
+    if params.scorer in _PAIRWISE:
+        compare = _PAIRWISE[params.scorer]
+        return immediate(lambda problem, answer: compare(problem.answer, answer))
+    match params.scorer:
+        case "multiple_choice":
+            return immediate(_score_choice)
+        case "unit_tests":
+            return lambda problem, answer: score_code(runner, problem, answer)
+        case "judge":
+            judge = params.judge
+            return Judge(
+                executor, model=judge.model, calls=judge.calls, criteria=judge.criteria
+            ).score
+        case _:
+            return function_scorer(params.scorer, folder=folder)
+
+
+def _score_choice(problem: Problem, answer: str) -> Score:
+    options: Any = problem.data.get("options", ())
+    return multiple_choice(problem.answer, answer, options=list(options))

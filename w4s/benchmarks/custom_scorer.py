@@ -1,0 +1,71 @@
+"""A scorer that is a function of the user's own: `module:function`.
+
+The function gets (question, reference, answer), may be a coroutine function, and returns a
+Score, a number in [0, 1] or a bool. It runs in this process: it is the user's code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from w4s.benchmarks.row_benchmark import ScoreAnswer
+from w4s.errors import ConfigError
+from w4s.types import Problem, Score
+
+
+def function_scorer(target: str, *, folder: Path) -> ScoreAnswer:
+    """Return the scorer that calls `target`; modules are looked for in `folder` too.
+
+    Raises ConfigError where there is no such function. A call that raises scores 0 with the
+    error as the reason; a result that is no score raises ConfigError.
+    """
+    function = _find(target, folder)
+
+    async def score(problem: Problem, answer: str) -> Score:
+        try:
+            result = function(problem.question, problem.answer, answer)
+            if inspect.isawaitable(result):
+                result = await result
+        except Exception as error:  # noqa: BLE001  # shown as the reason of the score
+            return Score(0.0, answer, f"{target} raised {type(error).__name__}: {error!s:.200}")
+        return _as_score(target, result, answer)
+
+    return score
+
+
+def _find(target: str, folder: Path) -> Callable[[str, str, str], Any]:
+    module_name, _, name = target.partition(":")
+    sys.path.insert(0, str(folder.resolve()))
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ConfigError(
+            f"scorer: {target!r}: cannot import {module_name!r}: {error}. Put the module beside "
+            "the task file, or install it."
+        ) from error
+    finally:
+        sys.path.remove(str(folder.resolve()))
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise ConfigError(f"scorer: {target!r}: {module_name!r} has no function {name!r}.")
+    return function  # type: ignore[no-any-return]  # its result is checked by _as_score
+
+
+def _as_score(target: str, result: Any, answer: str) -> Score:
+    if isinstance(result, Score):
+        value: Any = result.value
+    else:
+        value = result
+    if not isinstance(value, (bool, int, float)) or not 0 <= value <= 1 or math.isnan(value):
+        raise ConfigError(
+            f"scorer: {target!r} returned {result!r}; a Score, a bool or a number in [0, 1] is due."
+        )
+    if isinstance(result, Score):
+        return result
+    return Score(float(value), answer, f"{target} gives {float(value):.3g}")

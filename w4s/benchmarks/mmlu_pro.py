@@ -1,0 +1,68 @@
+"""MMLU-Pro: knowledge and reasoning questions of fourteen subjects with up to ten options.
+
+Home: `TIGER-Lab/MMLU-Pro`, split test (12,032 rows). Metric: the letter chosen, read by the
+authors' patterns; an answer without a letter is wrong (the authors draw one at random).
+Source: Wang et al., arXiv 2406.01574.
+"""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from w4s.benchmarks.choices import score_choice, with_options
+from w4s.benchmarks.row_benchmark import (
+    BadRowError,
+    Item,
+    RowBenchmark,
+    column,
+    from_source,
+    immediate,
+)
+from w4s.benchmarks.rows import Source
+
+SOURCE = Source(
+    file="mmlu_pro/test",
+    hub="TIGER-Lab/MMLU-Pro",
+    split="test",
+    revision="527feea0afed1de15a8c115abf7be4c912123315",
+)
+DESCRIPTION = (
+    "Answer a multiple-choice question of a university subject with up to ten options. "
+    "The answer is the letter of the right option."
+)
+
+
+def mmlu_pro(*, data_dir: Path | None = None) -> RowBenchmark:
+    """Return the benchmark."""
+    return RowBenchmark(
+        "mmlu_pro",
+        description=DESCRIPTION,
+        tables=from_source(SOURCE, data_dir),
+        read_row=read_row,
+        score=immediate(score_choice),
+    )
+
+
+def read_row(row: Mapping[str, Any]) -> Item:
+    """Read the columns question, options, answer (a letter) and category."""
+    options = row.get("options")
+    if isinstance(options, str):  # as CSV has it
+        try:
+            options = json.loads(options)
+        except ValueError as error:
+            raise BadRowError(f"column 'options' is no JSON list: {error}") from error
+    if not isinstance(options, list) or not 2 <= len(options) <= 26:
+        raise BadRowError("column 'options' is no list of 2 to 26 texts")
+    texts = [str(option) for option in options]
+    answer = column(row, "answer").strip()
+    if answer not in string.ascii_uppercase[: len(texts)]:
+        raise BadRowError(f"column 'answer' is no letter of its {len(texts)} options: {answer!r}")
+    return Item(
+        question=with_options(column(row, "question"), texts),
+        answer=answer,
+        data={"options": texts, "category": str(row.get("category") or "")},
+    )

@@ -1,0 +1,112 @@
+"""Run a solution against unit tests in the sandbox, out of reach of what they expect.
+
+See `code_harness` for why there are three programs. Knows no data set.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+from w4s.benchmarks.code_harness import (
+    JUDGE,
+    RECORD,
+    RUN,
+    CodeTests,
+    failing_line,
+    judge_program,
+    recorder_program,
+    runner_program,
+)
+from w4s.errors import ConfigError, DataError
+from w4s.sandbox.base import Limits, Sandbox, SandboxResult
+
+TEST_LIMITS = Limits(wall_seconds=30.0, cpu_seconds=10.0)
+_FENCE = re.compile(r"```[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether all tests passed, and the first failure in words."""
+
+    passed: bool
+    reason: str
+
+
+class UnitTestRunner:
+    """Runs tests in `sandbox`; the calls that tests make are recorded once and kept."""
+
+    def __init__(self, sandbox: Sandbox | None, *, limits: Limits = TEST_LIMITS) -> None:
+        self._sandbox = sandbox
+        self._limits = limits
+        self._recorded: dict[CodeTests, list[Any]] = {}
+
+    async def run(self, solution: str, tests: CodeTests) -> Verdict:
+        """Return the verdict of `tests` on a program that defines the entry point.
+
+        Raises ConfigError without a sandbox, DataError where the tests themselves are broken.
+        """
+        calls = await self._calls(tests)
+        ran = await self._run(runner_program(tests, solution), RUN, [[call] for call in calls])
+        if ran.failure is not None:
+            return Verdict(False, f"{ran.failure.kind}: {ran.failure.message}")
+        judged = await self._run(judge_program(tests), JUDGE, [[calls, ran.value]])
+        verdict = _only_value(judged)
+        if verdict is None:
+            return Verdict(False, f"the tests did not end on its results: {_trouble(judged)}")
+        if verdict["passed"]:
+            return Verdict(True, f"passes {len(calls)} calls")
+        where = failing_line(tests, verdict["line"])
+        reason = f"{verdict['error']} at `{where}`; the last result was {verdict['last']}"
+        return Verdict(False, reason)
+
+    async def _calls(self, tests: CodeTests) -> list[Any]:
+        if tests not in self._recorded:
+            program = recorder_program(tests)
+            recorded = await self._run(program, RECORD, [[]])
+            calls = _only_value(recorded)
+            if not calls:
+                trouble = _trouble(recorded) if calls is None else "they never call it"
+                raise DataError(f"the tests of {tests.entry_point}() cannot be used: {trouble}")
+            self._recorded[tests] = calls
+        return self._recorded[tests]
+
+    async def _run(self, code: str, entry_point: str, calls: list[list[Any]]) -> SandboxResult:
+        if self._sandbox is None:
+            raise ConfigError("unit tests need a sandbox: pass one to get_benchmark(sandbox=…)")
+        return await self._sandbox.run_code(
+            code, limits=self._limits, seed=0, entry_point=entry_point, calls=calls
+        )
+
+
+def solution_program(answer: str, *, entry_point: str, prompt: str = "") -> str:
+    """Return the program that an answer means.
+
+    The last fenced block that defines the function, else the last block, else the whole text;
+    where it lacks the function, it counts as the body that continues `prompt`.
+    """
+    defines = re.compile(rf"^(?:async\s+)?def\s+{re.escape(entry_point)}\b", re.MULTILINE)
+    fenced = _FENCE.findall(answer)
+    blocks = [block for block in fenced if defines.search(textwrap.dedent(block))] or fenced
+    text = textwrap.dedent(blocks[-1]) if blocks else answer
+    if defines.search(text) or not prompt:
+        return text.strip("\n")
+    body = text.strip("\n")
+    if not body.startswith((" ", "\t")):
+        body = textwrap.indent(body, "    ")
+    return f"{prompt.rstrip()}\n{body}"
+
+
+def _only_value(result: SandboxResult) -> Any:
+    """Return the value of the one call of a trusted program, or None where it has none."""
+    if result.failure is not None or not result.value or "ok" not in result.value[0]:
+        return None
+    return result.value[0]["ok"]
+
+
+def _trouble(result: SandboxResult) -> str:
+    if result.failure is not None:
+        return f"{result.failure.kind}: {result.failure.message}"
+    return str(result.value)[:300]
