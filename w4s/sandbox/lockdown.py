@@ -72,7 +72,7 @@ class Lockdown:
             file.write("1000")  # workers inherit it: the kernel takes them first
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         if os.geteuid() == 0:
-            privileges.keep_capabilities(to_change_users=self._plan.first_user is not None)
+            privileges.reduce_root(worker_group=self._plan.first_user)
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 
     def enter(self, *, number: int, descriptor: int) -> None:

@@ -69,30 +69,28 @@ def task_limit(*, own_user: bool) -> int:
 
 
 def become(user: int, *, may_read: bool) -> None:
-    """Turn root into `user` without capabilities.
+    """Turn the zygote's root into `user` without capabilities, its group being another already.
 
     `may_read` keeps CAP_DAC_READ_SEARCH, for an interpreter that only root can read; what may
     be read is then Landlock's to say alone.
     """
     if may_read:
         kernel.prctl(kernel.PR_SET_KEEPCAPS, 1)
-    os.setgroups([])
-    os.setresgid(user, user, user)
     os.setresuid(user, user, user)
-    if os.getresuid() != (user,) * 3 or os.getresgid() != (user,) * 3:
+    if os.getresuid() != (user,) * 3 or 0 in os.getresgid() or os.getgroups():
         raise PermissionError("the change of user did not take")
     if may_read:
         kernel.set_capabilities(kernel.CAP_DAC_READ_SEARCH)
         kernel.prctl(kernel.PR_SET_KEEPCAPS, 0)
 
 
-def keep_capabilities(*, to_change_users: bool) -> None:
-    """Reduce root to what a zygote needs; a root that cannot change users keeps nothing."""
+def reduce_root(*, worker_group: int | None) -> None:
+    """Reduce root to what a zygote needs; with `worker_group` it can turn workers into others."""
     kernel.drop_bounding_set()
-    if to_change_users:
-        kernel.set_capabilities(
-            kernel.CAP_SETUID, kernel.CAP_SETGID, kernel.CAP_KILL, kernel.CAP_DAC_READ_SEARCH
-        )
+    if worker_group is not None:
+        os.setgroups([])
+        os.setresgid(worker_group, worker_group, worker_group)
+        kernel.set_capabilities(kernel.CAP_SETUID, kernel.CAP_KILL, kernel.CAP_DAC_READ_SEARCH)
     else:
         kernel.set_capabilities()
 

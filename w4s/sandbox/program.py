@@ -35,7 +35,7 @@ class ProgramError(Exception):
 
 def run_workflow(code: str, agent: object, task: str) -> Any:
     """Return the dict that `workflow(agent, task)` (or `solver`) returned. Raises ProgramError."""
-    namespace = _define(_compile(code), code)
+    namespace = _define(code, code)
     function = next(
         (namespace[name] for name in ENTRY_POINTS if callable(namespace.get(name))), None
     )
@@ -51,9 +51,11 @@ def run_code(code: str, entry_point: str, calls: Sequence[Sequence[Any]]) -> lis
     Where the code defines no such function and `calls` is one empty list, the value of the last
     line counts. Raises ProgramError where the code does not even load.
     """
-    tree = _compile(code)
-    last = _keep_last(tree)
-    namespace = _define(tree, code)
+    source: str | ast.Module = code
+    last = ""
+    if f"def {entry_point}" not in code:
+        source, last = _keep_last(code)
+    namespace = _define(source, code)
     function = namespace.get(entry_point)
     if callable(function):
         return [_one_call(function, arguments) for arguments in calls]
@@ -62,9 +64,9 @@ def run_code(code: str, entry_point: str, calls: Sequence[Sequence[Any]]) -> lis
     raise ProgramError("runtime", f"NameError: the code defines no function {entry_point}()")
 
 
-def _compile(code: str) -> ast.Module:
+def _compile(source: str | ast.Module) -> types.CodeType:
     try:
-        return ast.parse(code, FILENAME)
+        return compile(source, FILENAME, "exec", dont_inherit=True)
     except SyntaxError as error:
         line = error.lineno if isinstance(error.lineno, int) else None
         raise ProgramError("syntax", f"{type(error).__name__}: {error.msg}", line) from error
@@ -72,21 +74,14 @@ def _compile(code: str) -> ast.Module:
         raise ProgramError("syntax", _describe(error)) from error
 
 
-def _define(tree: ast.Module, code: str) -> dict[str, Any]:
+def _define(source: str | ast.Module, code: str) -> dict[str, Any]:
+    compiled = _compile(source)
     module = types.ModuleType(MODULE)
     # dataclasses, typing and pickle look a class's module up by name
     sys.modules[MODULE] = module
     namespace = module.__dict__
     namespace["__builtins__"] = builtins
     linecache.cache[FILENAME] = (len(code), None, code.splitlines(keepends=True), FILENAME)
-    try:
-        compiled = compile(tree, FILENAME, "exec")
-    except SyntaxError as error:
-        raise ProgramError(
-            "syntax", f"{type(error).__name__}: {error.msg}", error.lineno
-        ) from error
-    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
-        raise ProgramError("syntax", _describe(error)) from error
     _guarded(lambda: exec(compiled, namespace))  # noqa: S102  # the sandbox's very purpose
     return namespace
 
@@ -131,22 +126,24 @@ def _answer(value: Any) -> Any:
         raise ProgramError(kind, f"the dict returned is not JSON: {error.text}") from None
 
 
-def _keep_last(tree: ast.Module) -> str:
-    """Make the value of the last line reachable and return the name that will hold it."""
+def _keep_last(code: str) -> tuple[str | ast.Module, str]:
+    """Return a program that keeps the value of its last line, and the name that will hold it."""
+    _compile(code)  # for its errors
+    tree = ast.parse(code, FILENAME)
     if not tree.body:
-        return _LAST
+        return tree, _LAST
     last = tree.body[-1]
     if isinstance(last, ast.Expr):
         target = ast.copy_location(ast.Name(_LAST, ast.Store()), last)
         tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
-        return _LAST
+        return tree, _LAST
     stores = [
         node
         for node in ast.walk(last)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     ]
     assigned = [node.id for node in sorted(stores, key=lambda node: (node.lineno, node.col_offset))]
-    return (assigned or [_LAST])[-1]
+    return tree, (assigned or [_LAST])[-1]
 
 
 def _kind(error: BaseException) -> str:
