@@ -147,6 +147,7 @@ class ScriptedEndpoint:
         self.answer = answer
         self.abilities = abilities or Abilities()
         self.keep_bodies = keep_bodies
+        self.quoted = ""  # stands in every error, as some endpoints quote the key
         self.counters = Counters()
         self.port = port
         self._loop = asyncio.new_event_loop()
@@ -220,7 +221,7 @@ class ScriptedEndpoint:
             counters.faults[step.fault] += 1
             if step.fault in _STATUS:
                 status, code = _STATUS[step.fault]
-                return step, status, _error(code, f"scripted {step.fault}")
+                return step, status, _error(code, f"scripted {step.fault} {self.quoted}")
         unable = self._unable(body)
         if unable is not None:
             counters.refused[unable] += 1

@@ -125,24 +125,29 @@ class Caller:
         await self.open()
         tries = _Tries()
         while True:
-            if self._fatal is not None:
-                raise EndpointError(self._fatal)
-            known = self._abilities_of(request.model)
-            n = min(len(choices), known.most_n or len(choices))
-            body = able.parameters(request, known, n=n, first_choice=choices[0])
             await self._requests.take(1)
-            await self._tokens.take(request.prompt_tokens + n * request.max_tokens)
+            await self._tokens.take(request.prompt_tokens + len(choices) * request.max_tokens)
             epoch = await self._slots.acquire(again=tries.failed + tries.refused > 0)
+            body: dict[str, Any] = {}
             try:
+                body = self._body(request, choices)
                 completion = await self._attempt(request, body)
             except (openai.OpenAIError, MalformedReply, TimeoutError) as error:
                 fault = classify(error)
             else:
-                self._succeeded(request, completion, asked=n)
+                self._succeeded(request, completion, asked=body.get("n", 1))
                 return completion
             finally:
                 self._slots.release()
             await self._remedy(fault, request=request, body=body, epoch=epoch, tries=tries)
+
+    def _body(self, request: ResolvedRequest, choices: Sequence[int]) -> dict[str, Any]:
+        """Return what to send, by what is known once there is a slot."""
+        if self._fatal is not None:
+            raise EndpointError(self._fatal)
+        known = self._abilities_of(request.model)
+        n = min(len(choices), known.most_n or len(choices))
+        return able.parameters(request, known, n=n, first_choice=choices[0])
 
     async def _attempt(self, request: ResolvedRequest, body: dict[str, Any]) -> Completion:
         assert self._client is not None

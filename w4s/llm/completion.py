@@ -51,6 +51,8 @@ def read_completion(payload: Any, *, prompt_characters: int) -> Completion:
     characters = sum(map(len, raw))
     if spoken is not None and characters > _MOST_CHARACTERS_PER_TOKEN * spoken:
         spoken = None
+    if len(choices) > 1 and "timings" in payload:  # llama.cpp counts one choice of several
+        spoken = None
     return Completion(
         choices=tuple(map(_choice, choices, raw)),
         prompt_tokens=_estimate(prompt_characters) if prompt is None else prompt,

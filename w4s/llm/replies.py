@@ -18,6 +18,8 @@ _MAX_DEPTH = 100
 _THINKING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>\s*", re.DOTALL | re.IGNORECASE)
 _CLOSING = re.compile(r"</think(?:ing)?>\s*", re.IGNORECASE)
 _OPENING = re.compile(r"<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
+_CUT_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3}|u[dD][89abAB][0-9a-fA-F]{2})?")
+_HALF_PAIR = re.compile(r"(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
 _FENCE = re.compile(r"```(?:json|JSON)?[ \t]*\r?\n?(.*?)(?:```|\Z)", re.DOTALL)
 
 
@@ -95,10 +97,12 @@ def _mended(text: str) -> str:
     closers: list[str] = []
     out: list[str] = []
     in_string = escaped = False
+    last_escape = 0
     for character in text:
         if in_string:
             in_string = escaped or character != '"'
             escaped = character == "\\" and not escaped
+            last_escape = len(out) if escaped else last_escape
         elif character == '"':
             in_string = True
         elif character in "{[":
@@ -112,7 +116,11 @@ def _mended(text: str) -> str:
         if not closers or len(closers) > _MAX_DEPTH:
             break
     if in_string:
-        out.append('"' if not escaped else '\\"')
+        if _CUT_ESCAPE.fullmatch("".join(out[last_escape : last_escape + 8])):
+            del out[last_escape:]
+        if _HALF_PAIR.search("".join(out)):
+            del out[-6:]
+        out.append('"')
     return _close("".join(out), closers)
 
 
