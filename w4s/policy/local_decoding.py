@@ -181,16 +181,12 @@ class _CopiedPromptDecoder(_Decoder):
         """Nothing is due: the copies are ready."""
 
     def step(self, tokens: Tensor) -> Tensor:
-        parts = zip(
-            self._caches, tokens.split(self._rows), self.positions.split(self._rows), strict=True
-        )
-        logits = [
-            self.model(
-                part.unsqueeze(1), past_key_values=cache, position_ids=at.unsqueeze(1)
-            ).logits[:, -1]
-            for cache, part, at in parts
-            if len(part)
-        ]
+        given = torch.stack((tokens, self.positions)).unsqueeze(2)
+        logits = []
+        for cache, part in zip(self._caches, _split(given, self._rows), strict=True):
+            if part.shape[1]:
+                out = self.model(part[0], past_key_values=cache, position_ids=part[1])
+                logits.append(out.logits[:, -1])
         self.positions = self.positions + 1
         return torch.cat(logits)
 
@@ -299,6 +295,11 @@ class _RowCache:
         return self.length
 
 
+def _split(rows: Tensor, counts: list[int]) -> tuple[Tensor, ...]:
+    parts: tuple[Tensor, ...] = torch.split(rows, counts, dim=1)
+    return parts
+
+
 def _doubled(buffer: Tensor) -> Tensor:
     return torch.cat((buffer, torch.empty_like(buffer)), dim=2)
 
@@ -325,12 +326,9 @@ def _attend(
     rows, heads, _, dim = query.shape
     groups = key.shape[1]
     grouped = (query * scaling).view(rows, groups, heads // groups, dim)
+    prompts = shared_prompts.layers[module.layer_idx]  # type: ignore[index]  # an int, says no type
     parts, first = [], 0
-    for count, (keys, values) in zip(
-        shared_prompts.rows,
-        shared_prompts.layers[int(module.layer_idx)],
-        strict=True,  # type: ignore[arg-type]
-    ):
+    for count, (keys, values) in zip(shared_prompts.rows, prompts, strict=True):
         if count:
             own = slice(first, first + count)
             parts.append(_attend_one(grouped[own], keys, values, key[own], value[own]))

@@ -1,0 +1,100 @@
+"""Attention over a packed tree: each run attends to its ancestors and causally to itself.
+
+One call of PyTorch's fused attention for each run, so that masked pairs cost neither time nor
+memory; registered with transformers, whose models call it in place of their own. Serves models
+whose attention is plain: full (no sliding window), no soft cap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.attention.bias import causal_lower_right
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import PretrainedConfig
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from w4s.training.trees import Run
+
+TREE_ATTENTION = "w4s_tree"
+TESTED_ARCHITECTURES = frozenset({"llama", "qwen2", "qwen3"})
+
+
+def attends_to_trees(config: PretrainedConfig) -> bool:
+    """Return whether models of this configuration are known to be right on packed trees."""
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    return config.model_type in TESTED_ARCHITECTURES and kinds == {"full_attention"}
+
+
+def attend_to_runs(
+    query: Tensor, key: Tensor, value: Tensor, *, runs: Sequence[Run], scaling: float
+) -> Tensor:
+    """Return the attention of one packed row; all [1, heads, length, dim], runs in their order."""
+    parts = []
+    for run in runs:
+        spans = _joined((*run.context, (run.start, run.end)))
+        keys, values = _gather(key, spans), _gather(value, spans)
+        rows = query[:, :, run.start : run.end]
+        length, total = rows.shape[2], keys.shape[2]
+        if length == total:
+            part = scaled_dot_product_attention(rows, keys, values, is_causal=True, scale=scaling)
+        elif query.device.type == "cuda":
+            bias = causal_lower_right(length, total)
+            part = scaled_dot_product_attention(rows, keys, values, attn_mask=bias, scale=scaling)
+        else:
+            mask = _lower_right(length, total, rows.dtype)
+            part = scaled_dot_product_attention(rows, keys, values, attn_mask=mask, scale=scaling)
+        parts.append(part)
+    return torch.cat(parts, dim=2)
+
+
+def _joined(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join spans that follow one another: slices need no copy."""
+    joined = [spans[0]]
+    for start, end in spans[1:]:
+        if start == joined[-1][1]:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _gather(tensor: Tensor, spans: Sequence[tuple[int, int]]) -> Tensor:
+    parts = [tensor[:, :, start:end] for start, end in spans]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+
+
+@lru_cache(maxsize=64)
+def _lower_right(length: int, total: int, dtype: torch.dtype) -> Tensor:
+    """Return the additive mask of `length` queries at the end of `total` keys, for the CPU."""
+    mask = torch.full((length, total), float("-inf"), dtype=dtype)
+    return mask.triu(total - length + 1)
+
+
+def _forward(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float,
+    runs: Sequence[Run] | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    if runs is None:
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, **options
+        )
+    groups = query.shape[1] // key.shape[1]
+    keys, values = repeat_kv(key, groups), repeat_kv(value, groups)
+    out = attend_to_runs(query, keys, values, runs=runs, scaling=scaling)
+    return out.transpose(1, 2), None
+
+
+ALL_ATTENTION_FUNCTIONS.register(TREE_ATTENTION, _forward)
