@@ -7,9 +7,8 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
-from tests.endpoint import ScriptedEndpoint
 from w4s.config import BudgetParams, ExecutorParams, Price
 from w4s.llm.base import ChatReply, ChatRequest
 from w4s.llm.budget import Budget
@@ -21,6 +20,13 @@ from w4s.types import Message
 
 KEY = "sk-planted-3141592653589793"
 _BACKOFF_SCALE = 0.02  # waits of the engine, shortened
+
+
+class HasAddress(Protocol):
+    """Anything with an OpenAI-compatible address."""
+
+    @property
+    def base_url(self) -> str: ...
 
 
 def executor_params(**changes: Any) -> ExecutorParams:
@@ -50,7 +56,7 @@ async def _shortened(seconds: float) -> None:
 
 @asynccontextmanager
 async def open_test_engine(
-    endpoint: ScriptedEndpoint | None,
+    endpoint: HasAddress | None,
     *,
     record: Record | None = None,
     budget: BudgetParams | None = None,

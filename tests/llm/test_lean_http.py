@@ -1,0 +1,139 @@
+"""The lean transport against servers that reply in every way that HTTP/1.1 allows."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+
+from w4s.llm.lean_http import LeanTransport
+
+pytestmark = pytest.mark.anyio
+
+OK = b"HTTP/1.1 200 OK\r\n"
+PLAIN = OK + b"Content-Length: 5\r\n\r\nhello"
+
+
+@asynccontextmanager
+async def serving(
+    *replies: Sequence[bytes], close_after: int | None = None
+) -> AsyncIterator[tuple[str, list[int]]]:
+    """Serve the replies in turn, each in pieces; yields the address and requests by connection."""
+    waiting = list(replies)
+    served: list[int] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        index = len(served)
+        served.append(0)
+        while waiting:
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError:
+                break
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            await reader.readexactly(length)
+            served[index] += 1
+            for piece in waiting.pop(0):
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.005)
+            if close_after == served[index]:
+                break
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}/v1", served
+    finally:
+        server.close()
+
+
+def client(read: float = 5.0) -> httpx2.AsyncClient:
+    timeout = httpx2.Timeout(read, connect=1.0)
+    return httpx2.AsyncClient(transport=LeanTransport(), timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [PLAIN],
+        [PLAIN[:7], PLAIN[7:30], PLAIN[30:]],
+        [OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n", b"3;x=y\r\nl", b"lo\r\n0\r\n\r\n"],
+        [OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nTrailer: x\r\n", b"\r\n"],
+        [b"HTTP/1.1 100 Continue\r\n\r\n" + PLAIN],
+        [
+            OK
+            + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+            % len(gzip.compress(b"hello", mtime=0)),
+            gzip.compress(b"hello", mtime=0),
+        ],
+    ],
+    ids=["plain", "pieces", "chunks", "trailers", "continue", "gzip"],
+)
+async def test_every_framing_gives_the_body_and_keeps_the_connection(pieces: list[bytes]) -> None:
+    """Two requests in a row read the right bytes from one connection."""
+    async with serving(pieces, pieces) as (url, served), client() as http:
+        for _ in range(2):
+            reply = await http.post(url, content=b"{}")
+            assert (reply.status_code, reply.content) == (200, b"hello")
+        assert served == [2]
+
+
+@pytest.mark.parametrize("head", [OK, OK + b"Connection: close\r\n", b"HTTP/1.0 200 OK\r\n"])
+async def test_a_body_may_end_with_the_connection(head: bytes) -> None:
+    """The next request then opens another one."""
+    replies = [[head + b"\r\nhel", b"lo"]] * 2
+    async with serving(*replies, close_after=1) as (url, served), client() as http:
+        for _ in range(2):
+            assert (await http.post(url, content=b"{}")).content == b"hello"
+        assert served == [1, 1]
+
+
+async def test_an_idle_connection_that_was_closed_is_replaced() -> None:
+    """A server that ends idle connections costs no error."""
+    async with serving([PLAIN], [PLAIN], close_after=1) as (url, served), client() as http:
+        await http.post(url, content=b"{}")
+        await http.post(url, content=b"{}")
+        assert served == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "error"),
+    [
+        ([PLAIN[:-2]], httpx2.ReadError),
+        ([OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel"], httpx2.ReadError),
+        ([b""], httpx2.ReadError),
+        ([b"SSH-2.0-nonsense\r\n\r\n"], httpx2.RemoteProtocolError),
+        ([OK + b"Content-Length: -5\r\n\r\n"], httpx2.RemoteProtocolError),
+        ([OK + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n"], httpx2.RemoteProtocolError),
+    ],
+)
+async def test_what_is_no_whole_reply_is_an_error(
+    pieces: list[bytes], error: type[Exception]
+) -> None:
+    """Never half a body."""
+    async with serving(pieces, close_after=1) as (url, _), client() as http:
+        with pytest.raises(error):
+            await http.post(url, content=b"{}")
+
+
+async def test_a_slow_reply_times_out_and_its_connection_is_not_used_again() -> None:
+    """A late reply can never be taken for the next request's."""
+    async with serving([b"", b"", PLAIN], [PLAIN]) as (url, served), client(0.004) as http:
+        with pytest.raises(httpx2.ReadTimeout):
+            await http.post(url, content=b"{}")
+        http.timeout = httpx2.Timeout(5.0)
+        assert (await http.post(url, content=b"{}")).content == b"hello"
+        assert served == [1, 1]
+
+
+async def test_nobody_at_the_address_is_a_connect_error() -> None:
+    """The engine tells it from a reply that went wrong."""
+    async with client() as http:
+        with pytest.raises(httpx2.ConnectError):
+            await http.post("http://127.0.0.1:9/v1", content=b"{}")
