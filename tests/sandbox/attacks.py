@@ -376,6 +376,15 @@ _OUTPUT = [
     Attack("flood by print", "while True: print('x' * 1000)", frozenset({Kind.OUTPUT})),
     Attack("flood of errors", "while True: sys.stderr.write('x' * 1000)", frozenset({Kind.OUTPUT})),
     Attack("flood, one write", "print('x' * 100_000_000)", frozenset({Kind.OUTPUT})),
+    _refused(
+        "what the zygote's errors are written to",
+        """
+        for fd in (0, 1, 2):
+            if not os.path.samestat(os.fstat(fd), os.stat("/dev/null")):
+                return {'answer': 'a file of the program'}
+        raise PermissionError(1, 'nothing there')
+        """,
+    ),
     Attack(
         "flood of the descriptor",
         "while True: os.write(1, b'x' * 65536)",

@@ -168,6 +168,38 @@ def test_what_a_program_prints_is_kept(runner: Runner) -> None:
     assert result.output == "out\nerr\n"
 
 
+def test_a_program_may_silence_itself(runner: Runner) -> None:
+    """Proves that the null device can be written to, which is no violation."""
+    result = runner.workflow(
+        """
+        import contextlib, os
+        with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
+            print("unheard")
+        return {'answer': 1}
+        """
+    )
+    assert result.value == {"answer": 1}
+    assert (result.output, result.violations) == ("", 0)
+
+
+def test_a_program_may_use_exit(runner: Runner) -> None:
+    """Proves that exit() ends a program as sys.exit() does."""
+    failure = runner.workflow("exit(3)").failure
+    assert failure is not None
+    assert failure.message.startswith("SystemExit: 3")
+
+
+def test_output_up_to_its_limit_arrives_whatever_it_is(runner: Runner) -> None:
+    """Proves that text which JSON escapes does not count as a message that is too long."""
+    result = runner.workflow(
+        "print('\\x00' * 99_999, end='')\nreturn {'answer': 1}",
+        output_bytes=100_000,
+        message_bytes=1_000,
+    )
+    assert result.value == {"answer": 1}
+    assert result.output == "\0" * 99_999
+
+
 def test_a_refusal_that_is_caught_counts(runner: Runner) -> None:
     """Proves that the safety reward sees what the program hides."""
     result = runner.workflow(

@@ -65,8 +65,8 @@ class Channel:
         self._waiting[number] = reply
         with self._start_lock:
             if not self._reading:
-                self._reading = True
                 threading.Thread(target=self._answer, daemon=True, name="replies").start()
+                self._reading = True
         self.send({"op": "call", "id": number, "name": operation, "arguments": arguments})
         reply.arrived.acquire()
         if "error" in reply.message:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import re
 import socket
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,7 +24,7 @@ from w4s.errors import SandboxError
 from w4s.sandbox import probe
 from w4s.sandbox.base import Handler, Limits, SandboxResult
 from w4s.sandbox.link import Exit, Link
-from w4s.sandbox.session import Ending, Session
+from w4s.sandbox.session import Ending, Session, longest_message
 from w4s.sandbox.stack import Recipe, Stack, bare, candidates, recipe
 from w4s.sandbox.verdict import conclude, cpu_limit
 from w4s.types import Failure, FailureKind
@@ -111,7 +113,7 @@ class ProcessSandbox(AbstractAsyncContextManager["ProcessSandbox"]):
         job |= {
             "seed": seed,
             "output_bytes": limits.output_bytes,
-            "message_bytes": limits.message_bytes,
+            "message_bytes": longest_message(limits),
         }
         run = await self._once(job, handler=handler, limits=limits)
         if run.lost and not run.session.calls:  # the zygote died before the run had any effect
@@ -137,11 +139,12 @@ class ProcessSandbox(AbstractAsyncContextManager["ProcessSandbox"]):
     async def _once(
         self, job: Mapping[str, Any], *, handler: Handler | None, limits: Limits
     ) -> _Run:
+        body = json.dumps(job).encode()
         link = await self._link(heavy=bool(_HEAVY.search(job["code"])))
         number = next(self._numbers)
         ours, theirs = socket.socketpair()
         session = Session(ours, handler=handler, limits=limits)
-        session.send(job)
+        session.send_body(body)
         exited = link.spawn(
             number,
             memory_bytes=limits.memory_bytes,
@@ -149,17 +152,10 @@ class ProcessSandbox(AbstractAsyncContextManager["ProcessSandbox"]):
             end=theirs,
         )
         try:
-            ending = await session.ended
+            return await _finish(session, exited, lambda: link.kill(number))
         finally:
-            if _gives_up(session.ended):
-                link.kill(number)
-            await session.close()
-        if not await _within(exited, _GRACE_SECONDS):
-            link.kill(number)
-            if ending == Ending():
-                text = "closed its channel and went on"
-                ending = Ending(failure=Failure(FailureKind.PROTOCOL, text))
-        return _Run(session, ending, await exited)
+            if not exited.done():
+                link.kill(number)  # cancelled on the way
 
     async def _link(self, *, heavy: bool) -> Link:
         link = self._links.get(heavy)
@@ -190,7 +186,7 @@ class ProcessSandbox(AbstractAsyncContextManager["ProcessSandbox"]):
                 return
             reasons.append(f"{one.name}: {reason}")
         text = "\n  ".join(reasons)
-        if not self._disposable:
+        if not self._disposable or sys.platform != "linux":
             raise SandboxError(
                 f"this machine cannot run generated code safely:\n  {text}\n"
                 "Use Linux 5.13 or newer with Landlock and seccomp, or install bubblewrap "
@@ -238,10 +234,21 @@ class _Run:
         return nothing and self.exit.code is None
 
 
-async def _within(future: asyncio.Future[Exit], seconds: float) -> bool:
-    """Whether `future` is done within that time."""
-    done, _ = await asyncio.wait((future,), timeout=seconds)
-    return bool(done)
+async def _finish(session: Session, exited: asyncio.Future[Exit], kill: Callable[[], None]) -> _Run:
+    """Wait for the last word of a run and for the end of its process, which `kill` brings about."""
+    try:
+        ending = await session.ended
+    finally:
+        if _gives_up(session.ended):
+            kill()
+        await session.close()
+    done, _ = await asyncio.wait((exited,), timeout=_GRACE_SECONDS)
+    if not done:
+        kill()
+        if ending == Ending():
+            text = "closed its channel and went on"
+            ending = Ending(failure=Failure(FailureKind.PROTOCOL, text))
+    return _Run(session, ending, await exited)
 
 
 def _gives_up(ended: asyncio.Future[Ending]) -> bool:

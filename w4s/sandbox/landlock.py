@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import sys
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,8 @@ from w4s.sandbox import kernel
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG = 1
 _RULE_PATH_BENEATH = 1
-_READ_FILE, _READ_DIR = 4, 8
+_WRITE_FILE, _READ_FILE, _READ_DIR = 2, 4, 8
+_TRUNCATE, _TRUNCATE_SINCE = 1 << 14, 3
 _NET_TCP = 3  # bind, connect
 _SCOPES = 3  # abstract unix sockets, signals
 
@@ -56,6 +58,8 @@ class _PathBeneath(ctypes.Structure):
 
 def abi() -> int:
     """Return the version of Landlock that this kernel offers, 0 for none."""
+    if sys.platform != "linux":
+        return 0
     version = kernel.syscall(
         _CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_VERSION_FLAG)
     )
@@ -97,6 +101,8 @@ def create_ruleset(read: Sequence[str], listed: Sequence[str]) -> int:
         _allow(descriptor, path, _READ_FILE | _READ_DIR)
     for path in listed:
         _allow(descriptor, path, _READ_DIR)
+    # programs silence themselves with open(os.devnull, "w")
+    _allow(descriptor, "/dev/null", _WRITE_FILE | (_TRUNCATE if version >= _TRUNCATE_SINCE else 0))
     return descriptor
 
 

@@ -81,6 +81,7 @@ class Lockdown:
         For a just forked process; it may still receive a descriptor. Raises OSError.
         """
         os.setsid()
+        os.dup2(1, 2)  # the zygote's stderr is a file of the program's, its stdout is not
         kept = sorted({descriptor, self._ruleset if self._ruleset is not None else descriptor})
         _close_all_but(kept)
         if self._plan.first_user is not None:

@@ -21,6 +21,7 @@ from w4s.types import Failure, FailureKind
 _CHUNK = 1 << 18
 _MAX_NOTES = 1_000
 _MAX_ERROR = 2_000
+_ESCAPED = 6  # as \u0000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ class Ending:
 
     report: Mapping[str, Any] | None = None
     failure: Failure | None = None
+
+
+def longest_message(limits: Limits) -> int:
+    """Return the bytes of the longest frame: a message, and output whose every byte is escaped."""
+    return limits.message_bytes + _ESCAPED * limits.output_bytes
 
 
 class Session:
@@ -53,7 +59,10 @@ class Session:
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send one frame of the program's own making, now or as soon as the child reads."""
-        body = json.dumps(message).encode()
+        self.send_body(json.dumps(message).encode())
+
+    def send_body(self, body: bytes) -> None:
+        """Send a frame whose JSON is written already."""
         waiting = bool(self._outgoing)
         self._outgoing += wire.HEADER.pack(len(body)) + body
         if not waiting:
@@ -110,9 +119,9 @@ class Session:
         if len(self._incoming) < size:
             return None
         (length,) = wire.HEADER.unpack_from(self._incoming)
-        if length > self._limits.message_bytes:
-            text = f"a message of {length} bytes; {self._limits.message_bytes} are allowed"
-            raise wire.WireError(text)
+        longest = longest_message(self._limits)
+        if length > longest:
+            raise wire.WireError(f"a message of {length} bytes; {longest} are allowed")
         if len(self._incoming) < size + length:
             return None
         body = bytes(self._incoming[size : size + length])

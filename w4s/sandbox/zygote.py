@@ -7,6 +7,7 @@ program goes away, everything here ends.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import gc
 import importlib
@@ -45,9 +46,12 @@ class Zygote:
         sys.path[:] = [folder for folder in sys.path if folder] + plan.search_path
         for name in plan.imports:
             _preload(name)
+        # without `site` they are missing
+        builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]  # as good for programs
         worker.rehearse()
         self._readable = frozenset(map(os.path.realpath, plan.readable))
         self._lockdown = Lockdown(plan)
+        self._confined = bool(plan.bpf)
         self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -175,6 +179,9 @@ class Zygote:
                 self._spare.order.close()
                 self._spare = None
             return  # or a grandchild, where nothing keeps workers from forking
+        if not self._confined:  # nothing has kept it from starting others
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process, signal.SIGKILL)
         report = {"exit": number, "code": os.waitstatus_to_exitcode(status)}
         cpu = round(usage.ru_utime + usage.ru_stime, 6)
         self._tell(report | {"cpu": cpu, "memory": usage.ru_maxrss * 1024})
