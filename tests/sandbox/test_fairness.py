@@ -274,12 +274,25 @@ def test_code_without_a_usable_workflow_is_told_apart(
         ("agent.call_llm([{'role': 'user'}])", r"messages\[0\]"),
         ("agent.call_llm([{'role': 'bot', 'content': 'x'}])", "must be one of"),
         ("agent.call_llm([{'role': 'user', 'content': 3}])", "must be a string; got int"),
-        ("agent.call_llm([{'role': 'user', 'content': 'x'}], num_of_response=0)", "at least 1"),
+        (
+            "agent.call_llm([{'role': 'user', 'content': 'x'}], num_of_response=0)",
+            "wrong num_of_response: 0",
+        ),
         ("agent.call_llm([{'role': 'user', 'content': 'x'}], top_k=3)", "'top_k'"),
         (
             "agent.call_json_format_llm([{'role': 'user', 'content': 'x'}], return_dict_keys='a')",
             "list of strings",
         ),
+        (
+            "agent.call_llm([{'role': 'user', 'content': 'x'}], max_completion_tokens='9')",
+            "wrong max_completion_tokens: '9'",
+        ),
+        (
+            "agent.call_llm([{'role': 'user', 'content': 'x'}], temperature=float('nan'))",
+            "wrong temperature: nan",
+        ),
+        ("agent.test_on_public_test('q', 'x', 'f', -1)", "wrong test_loop: -1"),
+        ("agent.execute_code('x', timeout='1')", "wrong timeout: '1'"),
         ("agent.execute_code('x')", "SyntaxError: invalid syntax"),
     ],
 )

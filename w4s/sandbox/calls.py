@@ -1,7 +1,7 @@
-"""Check the calls that arrive from a sandbox before anything of the program acts on them.
+"""Which calls a workflow may make, with which arguments.
 
-A workflow's own mistakes were already refused inside the sandbox, by `handle`; what fails here
-was written by a program that speaks to the parent past its handle.
+The handle inside the sandbox asks first, so that a workflow's mistake is an error of its own;
+the parent asks again, of everything that arrives: what fails there was sent past the handle.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from w4s.sandbox.wire import WireError
 Check = Callable[[Any], bool]
 _ROLES = ("system", "user", "assistant")
 _MAX_TEXT = 200
+_MAX_RESPONSES = 1_000
 
 
 def _text(value: Any) -> bool:
@@ -30,6 +31,10 @@ def _number(value: Any) -> bool:
 
 def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1_000_000
+
+
+def _count(value: Any) -> bool:
+    return _whole(value) and 1 <= value <= _MAX_RESPONSES
 
 
 def _optional_whole(value: Any) -> bool:
@@ -60,7 +65,7 @@ def _message(value: Any) -> bool:
 _CHAT: Mapping[str, Check] = {
     "messages": _messages,
     "temperature": _number,
-    "num_of_response": _whole,
+    "num_of_response": _count,
     "agent_role": _text,
     "instructions": _text,
     "model": _optional_text,
@@ -89,6 +94,6 @@ def check_call(name: Any, arguments: Any) -> dict[str, Any]:
     for key, check in checks.items():
         if not check(arguments[key]):
             raise WireError(
-                f"a call of {name} with a wrong {key}: {str(arguments[key])[:_MAX_TEXT]!r}"
+                f"a call of {name} with a wrong {key}: {repr(arguments[key])[:_MAX_TEXT]}"
             )
     return arguments

@@ -83,8 +83,15 @@ def uncovered(stack: Stack) -> tuple[str, ...]:
     return (*open_, _LISTED, *_ALWAYS_OPEN)
 
 
+def _describe_wrapper(stack: Stack) -> str:
+    path = bubblewrap.program()
+    if path is None:
+        return "optional, not installed (apt-get install bubblewrap)"
+    return path if stack.namespaces else f"{path} does not work here: no user namespaces?"
+
+
 def _layers(stack: Stack) -> tuple[LayerStatus, ...]:
-    abi, wrapped = landlock.abi(), bubblewrap.program()
+    abi = landlock.abi()
     return (
         LayerStatus(
             "seccomp",
@@ -102,7 +109,7 @@ def _layers(stack: Stack) -> tuple[LayerStatus, ...]:
             "bubblewrap",
             stack.namespaces,
             "seeing other files, processes and the network at all",
-            wrapped or "optional, not installed (apt-get install bubblewrap)",
+            _describe_wrapper(stack),
         ),
         LayerStatus(
             "users",

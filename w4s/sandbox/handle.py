@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from w4s.sandbox import extract
+from w4s.sandbox.calls import check_call
+from w4s.sandbox.wire import WireError
 
 _ROLES = ("system", "user", "assistant")
 Call = Callable[[str, dict[str, Any]], Any]
@@ -20,6 +22,12 @@ class Agent:
 
     def __init__(self, call: Call) -> None:
         self._call = call
+
+    def _checked_call(self, name: str, arguments: dict[str, Any]) -> Any:
+        try:
+            return self._call(name, check_call(name, arguments))
+        except WireError as error:
+            raise ValueError(str(error)) from None
 
     def call_llm(
         self,
@@ -35,7 +43,7 @@ class Agent:
         """Return `num_of_response` text replies. Raises ValueError, RuntimeError without any."""
         arguments = _chat(messages, temperature, num_of_response, agent_role, instructions)
         arguments |= {"model": model, "max_completion_tokens": max_completion_tokens}
-        replies = self._call("call_llm", arguments | {"response_format": response_format})
+        replies = self._checked_call("call_llm", arguments | {"response_format": response_format})
         return [str(reply) for reply in replies]
 
     def call_json_format_llm(
@@ -59,14 +67,14 @@ class Agent:
         keys = list(return_dict_keys)
         arguments = _chat(messages, temperature, num_of_response, agent_role, instructions)
         arguments |= {"model": model, "max_completion_tokens": max_completion_tokens}
-        replies = self._call("call_json_format_llm", arguments | {"return_dict_keys": keys})
+        replies = self._checked_call("call_json_format_llm", arguments | {"return_dict_keys": keys})
         return [{key: f"NO {key} IN DICTIONARY" for key in keys} | dict(reply) for reply in replies]
 
     def execute_code(self, code: str, timeout: float | None = None) -> Any:
         """Return the value of the code's `solution()`. Raises RuntimeError with its error."""
         if not isinstance(code, str):
             raise ValueError(f"code must be a string; got {type(code).__name__}")
-        return self._call("execute_code", {"code": code, "timeout": timeout})
+        return self._checked_call("execute_code", {"code": code, "timeout": timeout})
 
     def test_on_public_test(
         self, task: str, solution: str, entry_point: str, test_loop: int = 3
@@ -76,7 +84,7 @@ class Agent:
         for name, value in arguments.items():
             if not isinstance(value, str):
                 raise ValueError(f"{name} must be a string; got {type(value).__name__}")
-        return dict(self._call("test_on_public_test", arguments | {"test_loop": int(test_loop)}))
+        return dict(self._checked_call("test_on_public_test", arguments | {"test_loop": test_loop}))
 
     @staticmethod
     def extract_answer_str(text: str) -> str:
@@ -92,12 +100,10 @@ class Agent:
 def _chat(
     messages: Any, temperature: Any, num_of_response: Any, agent_role: Any, instructions: Any
 ) -> dict[str, Any]:
-    if isinstance(num_of_response, bool) or int(num_of_response) < 1:
-        raise ValueError(f"num_of_response must be at least 1; got {num_of_response!r}")
     return {
         "messages": _checked(messages),
-        "temperature": float(temperature),
-        "num_of_response": int(num_of_response),
+        "temperature": temperature,
+        "num_of_response": num_of_response,
         "agent_role": str(agent_role),
         "instructions": str(instructions),
     }

@@ -30,8 +30,8 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 3.0
 _FOLDER = Path(__file__).resolve().parent
 _CHILD_NAMES = """
-audit channel extract handle kernel landlock lockdown plain privileges program seccomp wire worker
-zygote
+audit calls channel extract handle kernel landlock lockdown plain privileges program seccomp wire
+worker zygote
 """
 # the packages' own __init__ files stay out: the child must not import the program
 _BOOT = """
