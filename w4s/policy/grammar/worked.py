@@ -1,0 +1,76 @@
+"""Choose the question-and-answer pairs and the worked programs that a workflow's prompt quotes.
+
+Quotes the given case studies word for word and nothing else of a benchmark.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from w4s.policy.grammar.operations import OPERATIONS, Operation, reproduces
+from w4s.types import CaseStudy
+
+_QUOTED_CHARACTERS = 420  # of all questions in one workflow: an action must stay short
+_FITTING_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A user's message and the assistant's reply to it."""
+
+    question: str
+    reply: str
+
+
+def quoted_pairs(
+    rng: random.Random, cases: Sequence[CaseStudy], *, least: int, most: int
+) -> list[Pair]:
+    """Return some case studies as question and correct answer."""
+    return [Pair(case.question, case.expected) for case in _some(rng, cases, least, most)]
+
+
+def worked_pairs(
+    rng: random.Random, cases: Sequence[CaseStudy], *, least: int, most: int
+) -> list[Pair]:
+    """Return some case studies as question and one operation's expression; empty if none applies.
+
+    Half of the time the operation is any that applies, half of the time one whose values are the
+    correct answers of these very cases, where the bank has such a one. Accuracies play no part.
+    """
+    chosen = _some(rng, cases, least, most)
+    usable = [operation for operation in OPERATIONS if _applies(operation, chosen)]
+    if not usable:
+        return []
+    fitting = [operation for operation in usable if _fits(operation, chosen)]
+    operation = rng.choice(fitting if fitting and rng.random() < _FITTING_SHARE else usable)
+    programs = [(case.question, operation.program(case.question)) for case in chosen]
+    return [Pair(question, program.expression) for question, program in programs if program]
+
+
+def listing(name: str, pairs: Sequence[Pair]) -> str:
+    """Return the assignment of `pairs` to `name` as Python source, one pair a line."""
+    lines = [f"    ({_literal(pair.question)}, {_literal(pair.reply)})," for pair in pairs]
+    return "\n".join([f"{name} = [", *lines, "]"])
+
+
+def _some(rng: random.Random, cases: Sequence[CaseStudy], least: int, most: int) -> list[CaseStudy]:
+    count = min(rng.randint(least, most), len(cases))
+    chosen = rng.sample(list(cases), count)
+    while len(chosen) > 1 and sum(len(case.question) for case in chosen) > _QUOTED_CHARACTERS:
+        chosen.pop()
+    return chosen
+
+
+def _applies(operation: Operation, cases: Sequence[CaseStudy]) -> bool:
+    return bool(cases) and all(operation.program(case.question) for case in cases)
+
+
+def _fits(operation: Operation, cases: Sequence[CaseStudy]) -> bool:
+    return all(reproduces(operation.program(case.question), case.expected) for case in cases)
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

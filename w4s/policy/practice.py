@@ -1,0 +1,119 @@
+"""Invented practice tasks: states for the warm start that belong to no benchmark.
+
+They show the policy that a worked example's operation may follow from the case studies. Their
+questions are made here; nothing of any benchmark enters.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from w4s.policy.grammar.operations import OPERATIONS
+from w4s.types import PublicProblem
+
+_WORDS = tuple(
+    """apple bridge candle dragon eagle forest garden hammer island jacket kettle ladder market
+    needle orange pencil quiver rabbit saddle tunnel valley window yellow zebra bread chair
+    flame grape horse knife lemon mouse night ocean plant river stone table uncle water""".split()  # noqa: SIM905 -- forty literals would take forty lines
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PracticeTask:
+    """A description and a few invented problems."""
+
+    description: str
+    problems: tuple[PublicProblem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """An operation of the bank, what it asks for, and ways to ask."""
+
+    operation: str
+    description: str
+    questions: tuple[str, ...]
+
+
+Fill = Callable[[random.Random], str]
+
+_KINDS = (
+    _Kind("written arithmetic", "Work out a sum.", ("Compute {e}.", "{e} = ?", "Evaluate: {e}")),
+    _Kind("sum", "Total some numbers.", ("Total of {l}?", "Add up the numbers {l}.")),
+    _Kind("difference", "Take one number from another.", ("What is left of {a} minus {b}?",)),
+    _Kind("product", "Multiply.", ("Product of {a} and {b}?", "Multiply {a} by {b}.")),
+    _Kind("quotient", "Divide.", ("Divide {a} by {b}.", "What is the ratio of {a} to {b}?")),
+    _Kind("remainder", "Find the rest.", ("What remains of {a} divided by {b}?", "{a} mod {b}?")),
+    _Kind("power", "Raise to a power.", ("What is {a} to the power {s}?", "{a} raised to {s}:")),
+    _Kind("distance", "Find a distance.", ("How far apart are {a} and {b}?",)),
+    _Kind("gcd", "Find a common divisor.", ("Largest number that divides {a} and {b}?",)),
+    _Kind("gcd", "Find a common divisor.", ("Which is the greatest common factor of {a}, {b}?",)),
+    _Kind("lcm", "Find a common multiple.", ("Smallest number that {a} and {b} both divide?",)),
+    _Kind("lcm", "Find a common multiple.", ("What is the lowest common multiple of {a}, {b}?",)),
+    _Kind("largest", "Find the largest.", ("Largest of {l}?", "Which is the maximum: {l}?")),
+    _Kind("smallest", "Find the smallest.", ("Smallest of {l}?", "Which is the minimum: {l}?")),
+    _Kind("ascending", "Order numbers.", ("Order from small to large: {l}",)),
+    _Kind("descending", "Order numbers.", ("Order from large to small: {l}",)),
+    _Kind("average", "Find the middle.", ("Mean of {a} and {b}?", "Average {a} and {b}.")),
+    _Kind("square", "Square a number.", ("Square of {a}?", "What is {a} squared?")),
+    _Kind("double", "Double a number.", ("Double {a}.", "What is twice {a}?")),
+    _Kind("half", "Halve a number.", ("Half of {a}?", "Halve {a}.")),
+    _Kind("even", "Say whether a number is even: True or False.", ("Is {a} even?",)),
+    _Kind("binary", "Write a number in binary.", ("Write {a} with base two.", "{a} in binary:")),
+    _Kind("binary ones", "Count binary ones.", ("How many ones has {a} in binary?",)),
+    _Kind("digit sum", "Add digits.", ("Digit sum of {a}?", "Add the digits of {a}.")),
+    _Kind("factorial", "Find a factorial.", ("Factorial of {s}?", "What is the factorial of {s}?")),
+    _Kind("reverse", "Turn a word round.", ("Reverse: {w}", "From right to left: {w}")),
+    _Kind("length", "Count letters of a word.", ("How long is {w}", 'Letters in "{w}"?')),
+    _Kind("capitals", "Write in capitals.", ("In capitals: {w}", "Upper case of {w}")),
+    _Kind("word count", "Count words.", ('How many words has "{t}"?', 'Count the words: "{t}"')),
+    _Kind("letter count", "Count a letter.", ('How often is "{c}" in "{t}"?',)),
+    _Kind("letter count in any case", "Count a letter.", ('Count "{c}" in the words "{t}".',)),
+)
+_PROGRAMS = {operation.name: operation.program for operation in OPERATIONS}
+_FILLS: Mapping[str, Fill] = {
+    "a": lambda rng: str(rng.randint(2, 99)),
+    "b": lambda rng: str(rng.randint(2, 40)),
+    "s": lambda rng: str(rng.randint(2, 6)),
+    "l": lambda rng: ", ".join(str(rng.randint(1, 99)) for _ in range(rng.randint(3, 4))),
+    "e": lambda rng: _expression(rng),
+    "w": lambda rng: rng.choice(_WORDS),
+    "t": lambda rng: " ".join(rng.sample(_WORDS, rng.randint(3, 5))),
+    "c": lambda rng: rng.choice("aeilnorst"),
+}
+
+
+def practice_task(rng: random.Random, *, problems: int) -> PracticeTask:
+    """Draw a kind of task, one way to ask, and `problems` problems of it."""
+    kind = rng.choice(_KINDS)
+    question = rng.choice(kind.questions)
+    return PracticeTask(
+        description=kind.description,
+        problems=tuple(_problem(rng, kind.operation, question) for _ in range(problems)),
+    )
+
+
+def _problem(rng: random.Random, operation: str, template: str) -> PublicProblem:
+    question = template.format(**{name: fill(rng) for name, fill in _FILLS.items()})
+    program = _PROGRAMS[operation](question)
+    if program is None:
+        raise AssertionError(f"{operation} does not apply to its own question {question!r}")
+    return PublicProblem(
+        id=question, benchmark="practice", question=question, answer=str(program.value)
+    )
+
+
+def _expression(rng: random.Random) -> str:
+    terms = [str(rng.randint(1, 99)) for _ in range(rng.randint(2, 3))]
+    if len(terms) == 3 and rng.random() < 0.3:
+        terms[0], terms[1] = f"({terms[0]}", f"{terms[1]})"
+    return _joined(rng, terms)
+
+
+def _joined(rng: random.Random, terms: Sequence[str]) -> str:
+    text = terms[0]
+    for term in terms[1:]:
+        text += f" {rng.choice('+-*')} {term}"
+    return text
