@@ -11,23 +11,27 @@ from decimal import Decimal, InvalidOperation
 _WRAPPINGS = (('"', '"'), ("'", "'"), ("`", "`"), ("“", "”"), ("**", "**"), ("$", "$"))
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
-
+_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\[{}]|[{}]")
 _SAID = re.compile(
     r"(?:^|\n|[.:;]\s|\b(?:so|thus|hence|therefore|the),?\s)[\s*#]*(?:final\s)?answer\s*"
-    r"(?:\*\*\s*)?(?:is\b\s*:?|[:=])\s*(?:\*\*\s*)?([^\n]+)",
+    r"(?:\*\*\s*)?(?:is\b\s*:?|[:=])\s*(?:\*\*\s*)?",
     re.IGNORECASE,
 )
 
 
 def boxed(text: str) -> str | None:
     r"""Return the content of the last `\boxed{}` with balanced braces, or None."""
-    for match in reversed(list(re.finditer(r"\\(?:boxed|fbox)\s*\{", text))):
-        depth = 1
-        for position in range(match.end(), len(text)):
-            depth += {"{": 1, "}": -1}.get(text[position], 0)
-            if depth == 0:
-                return text[match.end() : position]
-    return None
+    open_at: list[int | None] = []  # where a box's content starts; None for another brace
+    best: tuple[int, int] | None = None
+    for match in _BRACE.finditer(text):
+        token = match.group()
+        if token == "}":
+            start = open_at.pop() if open_at else None
+            if start is not None and (best is None or start > best[0]):
+                best = start, match.start()
+        elif token not in (r"\{", r"\}"):
+            open_at.append(match.end() if token != "{" else None)
+    return None if best is None else text[best[0] : best[1]]
 
 
 def unwrap(text: str) -> str:
@@ -45,8 +49,8 @@ def unwrap(text: str) -> str:
 
 def announced(text: str) -> str | None:
     """Return what follows the last "the answer is" or "Answer:", to the end of its line."""
-    said = [match.group(1).strip() for match in _SAID.finditer(text)]
-    said = [part.removesuffix(".").strip() for part in said]
+    lines = (text[match.end() :].partition("\n")[0] for match in _SAID.finditer(text))
+    said = [line.strip().removesuffix(".").strip() for line in lines]
     return next((part for part in reversed(said) if part), None)
 
 

@@ -131,7 +131,7 @@ def _value(rest: str, *, doctest: bool) -> str | None:
     if arrow is None:
         return None
     text = rest[arrow.end() :].split("\n", 1)[0].strip()
-    for candidate in (text, text.rstrip(".,;"), text.rstrip(".\"'")):
+    for candidate in (text.rstrip(".,;"), text.rstrip(".\"'")):
         try:
             return repr(ast.literal_eval(candidate))
         except (ValueError, SyntaxError, TypeError):

@@ -1,0 +1,287 @@
+"""A task of one's own: a small file, a scorer by name, and errors that name lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes import FakeExecutor
+from w4s.benchmarks.base import Benchmark
+from w4s.benchmarks.code_benchmark import CodeBenchmark
+from w4s.benchmarks.custom import load_task
+from w4s.benchmarks.judge import Judge
+from w4s.benchmarks.registry import get_benchmark
+from w4s.errors import BudgetError, ConfigError, DataError
+from w4s.llm.base import CallFailed, ChatReply, ChatRequest
+from w4s.sandbox.host import ProcessSandbox
+from w4s.types import Problem
+
+CAPITALS = "question,answer\nCapital of France?,Paris\nCapital of Italy?,Rome\n"
+
+
+def task(folder: Path, *, scorer: str = "exact", data: str = CAPITALS, **more: Any) -> Path:
+    """Write a task with its data, and return the task file."""
+    suffix = "jsonl" if data.lstrip().startswith("{") else "csv"
+    (folder / f"data.{suffix}").write_text(data, encoding="utf-8")
+    params = {
+        "data": f"data.{suffix}",
+        "description": "Name a capital. The answer is a city.",
+        "scorer": scorer,
+        **more,
+    }
+    path = folder / "mine.yaml"
+    path.write_text(json.dumps(params), encoding="utf-8")
+    return path
+
+
+def lines(*rows: dict[str, Any]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def value(benchmark: Benchmark, answer: str) -> float:
+    problem = benchmark.problems(1, seed=0)[0]
+    return asyncio.run(benchmark.score(problem, answer)).value
+
+
+def test_a_task_file_is_a_benchmark_by_its_path(tmp_path: Path) -> None:
+    """The registry takes the path as the name and finds the data beside the file."""
+    path = task(tmp_path)
+    benchmark = get_benchmark(str(path))
+    assert benchmark.name == str(path)
+    questions = {problem.question for problem in benchmark.problems(2, seed=0)}
+    assert questions == {"Capital of France?", "Capital of Italy?"}
+
+
+@pytest.mark.parametrize(
+    ("scorer", "row", "right", "wrong"),
+    [
+        ("exact", {"answer": "Paris"}, "paris.", "Rome"),
+        ("contains", {"answer": "Paris"}, "It is Paris, I think", "Parisian"),
+        ("f1", {"answer": "Paris"}, "paris", "Rome"),
+        ("numeric", {"answer": "1,000"}, "The answer is 1000", "100"),
+        ("numeric", {"answer": 0.5}, "1/2", "2"),
+        ("json", {"answer": '{"a": 1}'}, '{"a": 1.0}', '{"a": 2}'),
+        ("json", {"answer": {"a": [1]}}, '{"a": [1]}', "[1]"),
+        ("multiple_choice", {"answer": "b"}, "(B)", "A"),
+        ("multiple_choice", {"answer": "B", "options": ["Rome", "Oslo"]}, "Oslo", "Rome"),
+    ],
+)
+def test_scorers_by_name(
+    tmp_path: Path, scorer: str, row: dict[str, Any], right: str, wrong: str
+) -> None:
+    """Each named scorer judges right and wrong answers of a row in its form."""
+    benchmark = load_task(task(tmp_path, scorer=scorer, data=lines({"question": "q", **row})))
+    assert value(benchmark, right) == 1.0
+    assert value(benchmark, wrong) == 0.0
+
+
+def test_other_column_names_are_allowed(tmp_path: Path) -> None:
+    """`question` and `answer` of the task file name the columns."""
+    data = "frage,antwort\nHauptstadt?,Bern\n"
+    benchmark = load_task(task(tmp_path, data=data, question="frage", answer="antwort"))
+    assert benchmark.problems(1, seed=0)[0].answer == "Bern"
+
+
+def test_bad_rows_are_listed_with_their_lines(tmp_path: Path) -> None:
+    """A scorer that cannot use a row says so before anything is spent."""
+    data = "question,answer\none,1\ntwo,zwei\n,3\nfour,4\n"
+    with pytest.raises(DataError) as caught:
+        load_task(task(tmp_path, scorer="numeric", data=data)).problems(1, seed=0)
+    message = str(caught.value)
+    assert "2 of 4 rows are bad" in message
+    assert "data.csv:3: column 'answer' is no number: 'zwei'" in message
+    assert "data.csv:4: column 'question' is missing or empty" in message
+
+
+@pytest.mark.parametrize(
+    ("scorer", "row", "message"),
+    [
+        ("json", {"answer": "{a}"}, "no JSON"),
+        ("multiple_choice", {"answer": "Paris"}, "no letter"),
+        ("multiple_choice", {"answer": "C", "options": ["x", "y"]}, "no option C among 2"),
+        ("multiple_choice", {"answer": "A", "options": "x, y"}, "no JSON list"),
+        ("unit_tests", {"entry_point": "f g", "tests": "assert f()"}, "no name of a function"),
+        ("unit_tests", {"entry_point": "f", "tests": "f()"}, "holds no assert"),
+        ("unit_tests", {"entry_point": "f", "tests": "assert f("}, "no Python"),
+    ],
+)
+def test_rows_that_a_scorer_cannot_use(
+    tmp_path: Path, scorer: str, row: dict[str, Any], message: str
+) -> None:
+    """The column and what it holds are named, with the line."""
+    benchmark = load_task(task(tmp_path, scorer=scorer, data=lines({"question": "q", **row})))
+    with pytest.raises(DataError, match=rf"(?s)data\.jsonl:1: .*{message}"):
+        benchmark.problems(1, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scorer": "exakt"}, "unknown scorer 'exakt'. Known: exact, numeric"),
+        ({"scroer": "exact"}, "scroer: Extra inputs"),
+        ({"description": "short"}, "description: String should have at least"),
+        ({"judge": {"calls": 0}}, "judge.calls: Input should be greater than 0"),
+    ],
+)
+def test_wrong_task_files_are_explained(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    """The file, the key and what is wrong with it are in the message."""
+    path = task(tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ConfigError, match=r"mine\.yaml: ") as caught:
+        load_task(path)
+    assert message in str(caught.value)
+
+
+def test_a_missing_task_file_is_named() -> None:
+    """A path that leads nowhere is a configuration error, not a traceback."""
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read as a task file"):
+        get_benchmark("nowhere.yaml")
+
+
+def test_unit_tests_of_ones_own(tmp_path: Path) -> None:
+    """Rows with entry_point, tests and public_tests become a code benchmark."""
+    row = {
+        "question": "Write add(a, b).",
+        "entry_point": "add",
+        "tests": "assert add(1, 2) == 3\nassert add(0, 0) == 0",
+        "public_tests": ["assert add(1, 1) == 2"],
+    }
+    path = task(tmp_path, scorer="unit_tests", data=lines(row))
+
+    async def run() -> tuple[float, float, str | None]:
+        async with ProcessSandbox() as sandbox:
+            benchmark = load_task(path, sandbox=sandbox)
+            assert isinstance(benchmark, CodeBenchmark)
+            problem = benchmark.problems(1, seed=0)[0]
+            right = await benchmark.score(problem, "def add(a, b):\n    return a + b")
+            wrong = await benchmark.score(problem, "def add(a, b):\n    return 3")
+            public = await benchmark.public_test(problem, "def add(a, b): return 0", "add")
+            return right.value, wrong.value, public
+
+    right, wrong, public = asyncio.run(run())
+    assert (right, wrong) == (1.0, 0.0)
+    assert public is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("return answer == reference", 1.0),
+        ("return 0.25", 0.25),
+        ("from w4s.types import Score; return Score(0.5, answer, 'half')", 0.5),
+        ("raise KeyError('x')", 0.0),
+    ],
+)
+def test_a_function_of_ones_own_scores(tmp_path: Path, body: str, expected: float) -> None:
+    """A module beside the task file gives verdicts as bool, number or Score."""
+    name = f"own_{abs(hash(body))}"
+    (tmp_path / f"{name}.py").write_text(f"def judge(question, reference, answer):\n    {body}\n")
+    benchmark = load_task(task(tmp_path, scorer=f"{name}:judge", data=CAPITALS))
+    problem = benchmark.problems(1, seed=0)[0]
+    verdict = asyncio.run(benchmark.score(problem, problem.answer))
+    assert verdict.value == expected
+    assert verdict.reason
+
+
+def test_a_coroutine_function_scores_too(tmp_path: Path) -> None:
+    """A scorer that waits for something is awaited."""
+    text = "async def judge(question, reference, answer):\n    return True\n"
+    (tmp_path / "own_async.py").write_text(text)
+    assert value(load_task(task(tmp_path, scorer="own_async:judge")), "x") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [("nowhere_at_all:f", "cannot import 'nowhere_at_all'"), ("json:nothing", "no function")],
+)
+def test_a_missing_function_is_a_configuration_error(
+    tmp_path: Path, target: str, message: str
+) -> None:
+    """The module or the function that is missing is named when the task is loaded."""
+    with pytest.raises(ConfigError, match=message):
+        load_task(task(tmp_path, scorer=target))
+
+
+def test_a_function_that_gives_no_score_is_a_configuration_error(tmp_path: Path) -> None:
+    """A number outside [0, 1] is refused instead of spoiling a mean."""
+    text = "def judge(question, reference, answer):\n    return 7\n"
+    (tmp_path / "own_seven.py").write_text(text)
+    with pytest.raises(ConfigError, match="returned 7"):
+        value(load_task(task(tmp_path, scorer="own_seven:judge")), "x")
+
+
+def replying(text: str) -> FakeExecutor:
+    return FakeExecutor(answer=lambda request, draw: text)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected", "reason"),
+    [
+        ('{"verdict": "right", "reason": "same"}', 1.0, "the judge: right: same"),
+        ('{"verdict": "wrong", "reason": "other"}', 0.0, "the judge: wrong: other"),
+        ('Sure: {"verdict": "Correct.", "reason": ""}', 1.0, "correct"),
+        ("no JSON here", 0.0, "no verdict"),
+        ("[1]", 0.0, "no verdict"),
+        ("", 0.0, "no verdict"),
+    ],
+)
+def test_a_judges_reply_becomes_a_verdict(
+    tmp_path: Path, reply: str, expected: float, reason: str
+) -> None:
+    """Right and wrong are read; anything else is a visible zero."""
+    benchmark = load_task(task(tmp_path, scorer="judge"), executor=replying(reply))
+    problem = benchmark.problems(1, seed=0)[0]
+    verdict = asyncio.run(benchmark.score(problem, "Paris, France"))
+    assert verdict.value == expected
+    assert reason in verdict.reason
+
+
+def test_the_judge_uses_its_own_model_at_temperature_zero(tmp_path: Path) -> None:
+    """Model, criteria, question, reference and answer all reach the judge."""
+    executor = replying('{"verdict": "right", "reason": ""}')
+    path = task(tmp_path, scorer="judge", judge={"model": "big", "criteria": "Be strict."})
+    benchmark = load_task(path, executor=executor)
+    problem = benchmark.problems(1, seed=0)[0]
+    asyncio.run(benchmark.score(problem, "my answer"))
+    request, _ = executor.asked[0]
+    assert (request.model, request.temperature) == ("big", 0.0)
+    content = request.messages[0].content
+    assert all(
+        text in content for text in ("Be strict.", problem.question, problem.answer, "my answer")
+    )
+
+
+def test_the_judges_budget_ends() -> None:
+    """After `calls` questions the judge refuses, before it asks."""
+    executor = replying('{"verdict": "right", "reason": ""}')
+    judge = Judge(executor, calls=2)
+    problem = Problem("p", "b", "q", "a")
+    for _ in range(2):
+        asyncio.run(judge.score(problem, "a"))
+    with pytest.raises(BudgetError, match="judge's calls are used up"):
+        asyncio.run(judge.score(problem, "a"))
+    assert len(executor.asked) == 2
+
+
+def test_a_judge_without_an_executor_says_so() -> None:
+    """Drawing problems needs no executor, judging does."""
+    with pytest.raises(ConfigError, match="needs an executor"):
+        asyncio.run(Judge(None).score(Problem("p", "b", "q", "a"), "a"))
+
+
+def test_a_judge_that_cannot_be_reached_scores_zero_with_the_reason() -> None:
+    """One failed call is a visible zero, not the end of the search."""
+
+    class Down:
+        async def chat(self, request: ChatRequest, *, draw: str) -> ChatReply:
+            raise CallFailed("overloaded")
+
+    verdict = asyncio.run(Judge(Down()).score(Problem("p", "b", "q", "a"), "a"))
+    assert verdict.value == 0.0
+    assert "overloaded" in verdict.reason

@@ -1,0 +1,100 @@
+"""Mathematical answers are compared by value, in a child that may hang or die."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from w4s.benchmarks.math_referee import MathReferee
+
+
+@pytest.fixture(scope="module")
+def referee() -> Iterator[MathReferee]:
+    """One child for the module: it takes a second to start."""
+    referee = MathReferee()
+    yield referee
+    referee.close()
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        (r"\frac{1}{2}", "0.5"),
+        (r"\frac{1}{2}", r"The answer is $\frac{2}{4}$."),
+        (r"\frac{1}{2}", r"\dfrac12"),
+        (r"2\sqrt{3}", r"\boxed{\sqrt{12}}"),
+        ("8n^2 + 4n + 1", "4n(2n+1)+1"),
+        ("3R^2", "The answer is 3R^2."),
+        ("1,000", "1000"),
+        ("10", "10 inches"),
+        ("x=5", "5"),
+        (r"90^\circ", "90"),
+        (r"\text{Evelyn}", "Evelyn"),
+        (r"\left( 3, \frac{\pi}{2} \right)", r"(3,\pi/2)"),
+        ("6 - 5i", r"\boxed{-5i+6}"),
+        ("-2,1", r"\boxed{1,-2}"),
+        (r"x \in [-2,7]", "[-2,7]"),
+    ],
+)
+def test_equal_expressions_are_right(referee: MathReferee, reference: str, answer: str) -> None:
+    """Other spellings of the same value score 1."""
+    assert referee.score(reference, answer).value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        (r"\frac{1}{2}", r"\frac{1}{3}"),
+        ("1", "8n^2 + 4n + 1"),
+        ("3R^2", "3R^3"),
+        ("(3, 4)", "(4, 3)"),
+        ("6 - 5i", "6 + 5i"),
+        (r"\text{Evelyn}", "Anna"),
+        ("9", r"\boxed{8} because 9 is odd"),
+        ("4", "four"),
+    ],
+)
+def test_other_expressions_are_wrong(referee: MathReferee, reference: str, answer: str) -> None:
+    """Other values score 0 and say what was read."""
+    verdict = referee.score(reference, answer)
+    assert verdict.value == 0.0
+    assert verdict.reason
+
+
+def test_code_in_an_answer_is_not_run(referee: MathReferee, tmp_path: Path) -> None:
+    """An answer that is Python with an effect has none."""
+    target = tmp_path / "touched"
+    for answer in (f"__import__('os').system('touch {target}')", f"open('{target}', 'w')"):
+        referee.score("1", answer)
+    assert not target.exists()
+
+
+def test_an_answer_that_never_ends_is_cut_off() -> None:
+    """A tower of powers costs the time-out, and the next answer is judged as ever."""
+    referee = MathReferee(answer_seconds=3)
+    assert referee.score("1", "2").value == 0.0
+    start = time.monotonic()
+    assert referee.score("9", r"\boxed{9^{9^{9^{9}}}}").value == 0.0
+    assert time.monotonic() - start < 30
+    assert referee.score(r"\frac12", "0.5").value == 1.0
+    referee.close()
+
+
+def test_the_child_gets_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child's environment holds no key of the program's."""
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-of-the-test")
+    referee = MathReferee()
+    assert referee.score(r"\frac12", "0.5").value == 1.0
+    child = referee._child  # the process is the subject
+    assert child is not None
+    environment = Path(f"/proc/{child.pid}/environ")
+    if not environment.exists():
+        pytest.skip("no /proc on this system")
+    assert b"secret-of-the-test" not in environment.read_bytes()
+    referee.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(child.pid, 0)

@@ -1,0 +1,110 @@
+"""Final numbers are read in every usual spelling, and nothing makes the reader raise."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from w4s.benchmarks.numbers import exact_number, final_number
+
+BENGALI = str.maketrans("0123456789", "০১২৩৪৫৬৭৮৯")
+SPELLINGS = [
+    ("18", 18),
+    ("-7", -7),
+    ("−7", -7),
+    ("+7", 7),
+    ("(5)", 5),
+    ("18.00", 18),
+    (".5", Fraction(1, 2)),
+    ("$1,234.50", Fraction(2469, 2)),
+    (r"\$1{,}234", 1234),
+    ("-$5", -5),
+    ("$-5", -5),
+    ("1 234", 1234),
+    ("1\u202f234\u202f567 euros", 1234567),
+    ("１２，３４５", 12345),
+    ("১,২৩৪", 1234),
+    ("3/4", Fraction(3, 4)),
+    ("1 1/2", Fraction(3, 2)),
+    (r"\frac{3}{4}", Fraction(3, 4)),
+    (r"\boxed{\dfrac{3}{4}}", Fraction(3, 4)),
+    (r"\frac34", Fraction(3, 4)),
+    ("9.28e12", 9280000000000),
+    (r"1.5 \times 10^{3}", 1500),
+    ("7×10^2", 700),
+    ("50%", 50),
+    ("18 dollars per day", 18),
+    ("**42**", 42),
+    ("$18$", 18),
+    ("The answer is 18.", 18),
+    ("The answer is **18** dollars.", 18),
+    ("the answer is 12 because 20 - 8 = 12 and not 8", 12),
+    ("Answer: 5 + 13 = 18 eggs", 18),
+    ("Final answer: $2,125", 2125),
+    ("#### 2,125", 2125),
+    ("She has 3 eggs, then 5.", 5),
+    ("between 3-5", 5),
+    ("5 - 3", 3),
+    ("উত্তর: ১৮", 18),
+    ("答案：18", 18),
+    ("答え: 18", 18),
+    ("Ответ: 18", 18),
+    ("Respuesta: 18", 18),
+    (r"We get \boxed{7}, no, \boxed{8}, in 9 steps.", 8),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), SPELLINGS)
+def test_spellings_of_numbers(text: str, value: Fraction | int) -> None:
+    """Each usual spelling has the value that a person reads first."""
+    reading = final_number(text)
+    assert reading is not None
+    assert reading.values[0] == value
+
+
+@pytest.mark.parametrize("text", ["", "none", "two", "10/0", "π", "9" * 5000, "a-b", "…"])
+def test_texts_without_a_number(text: str) -> None:
+    """No number, a division by zero and an absurdly long number read as nothing."""
+    assert final_number(text) is None
+
+
+def test_percentages_and_dotted_thousands_mean_two_things() -> None:
+    """50% may be 50 or 0.5; 2.125 may be 2125 only where that is asked for."""
+    percent, dotted = final_number("50%"), final_number("2.125", dotted_thousands=True)
+    plain = final_number("2.125")
+    assert percent is not None
+    assert dotted is not None
+    assert plain is not None
+    assert percent.values == (50, Fraction(1, 2))
+    assert dotted.values == (Fraction(17, 8), 2125)
+    assert plain.values == (Fraction(17, 8),)
+
+
+@given(st.integers(-(10**15), 10**15))
+def test_whole_numbers_survive_grouping_sentences_and_scripts(number: int) -> None:
+    """Any whole number is found again with separators, in a sentence, and in Bengali digits."""
+    grouped = f"{number:,}"
+    for text in (grouped, f"So the total is {grouped}.", grouped.translate(BENGALI)):
+        reading = final_number(text)
+        assert reading is not None
+        assert reading.values[0] == number
+
+
+@given(
+    st.decimals(
+        allow_nan=False, allow_infinity=False, places=3, min_value=-(10**9), max_value=10**9
+    )
+)
+def test_decimals_are_read_exactly(number: object) -> None:
+    """Decimals keep every place: no float in between."""
+    assert exact_number(f"{number:f}") == Fraction(str(number))
+
+
+@given(st.text(max_size=80))
+def test_no_text_makes_the_reader_raise(text: str) -> None:
+    """Whatever a workflow answers, reading it gives a number or nothing."""
+    reading = final_number(text, dotted_thousands=True)
+    assert reading is None or reading.values

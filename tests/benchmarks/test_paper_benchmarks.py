@@ -1,0 +1,245 @@
+"""The paper's benchmarks: rows of their homes become problems, and scorers follow their metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from w4s.benchmarks import gpqa, gsm8k, gsm_hard, gsm_plus, mgsm, mmlu_pro, svamp
+from w4s.benchmarks.base import TooFewProblems
+from w4s.benchmarks.registry import PAPER_NAMES, get_benchmark
+from w4s.benchmarks.row_benchmark import BadRowError, Item
+from w4s.benchmarks.scorers import numeric
+from w4s.types import Problem
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+WITH_ROWS = ("mgsm", "gsm8k", "gsm_plus", "gsm_hard", "svamp", "math", "mmlu_pro", "drop")
+real_rows = pytest.mark.skipif(not DATA.exists(), reason=f"no rows of the benchmarks at {DATA}")
+GPQA_ROW = {
+    "Question": "Which of these is an invented quantity?",
+    "Correct Answer": "the flux of whimsy\n",
+    "Incorrect Answer 1": "mass",
+    "Incorrect Answer 2": "charge",
+    "Incorrect Answer 3": "spin",
+    "High-level domain": "Physics",
+}
+
+
+def all_problems(name: str) -> list[Problem]:
+    benchmark = get_benchmark(name, data_dir=DATA)
+    try:
+        return benchmark.problems(10**9, seed=0)
+    except TooFewProblems as error:
+        return benchmark.problems(error.available, seed=0)
+
+
+def score(name: str, problem: Problem, answer: str) -> float:
+    return asyncio.run(get_benchmark(name).score(problem, answer)).value
+
+
+def as_problem(item: Item) -> Problem:
+    return Problem("p", "b", item.question, item.answer, item.data)
+
+
+def test_the_eleven_of_the_paper_are_there() -> None:
+    """Each name gives a benchmark of that name that tells the policy the form of an answer."""
+    assert len(PAPER_NAMES) == 11
+    for name in PAPER_NAMES:
+        benchmark = get_benchmark(name)
+        assert benchmark.name == name
+        assert "answer is" in benchmark.description
+
+
+@real_rows
+@pytest.mark.parametrize("name", WITH_ROWS)
+def test_reference_answers_score_one_in_any_wrapping(name: str) -> None:
+    """On real rows the reference scores 1 bare, in a sentence, in a box and after reasoning."""
+    benchmark = get_benchmark(name, data_dir=DATA)
+
+    async def check() -> list[Any]:
+        wrong = []
+        for problem in benchmark.problems(60, seed=1):
+            answer = problem.answer
+            forms = [
+                answer,
+                f"  {answer}\n",
+                f"The answer is {answer}.",
+                f"First 17 things, then 4.\nFinal answer: {answer}",
+                f"So we get \\boxed{{{answer}}}.",
+            ]
+            for form in forms:
+                verdict = await benchmark.score(problem, form)
+                if verdict.value != 1.0:
+                    wrong.append((form, verdict))
+        return wrong
+
+    assert asyncio.run(check()) == []
+
+
+@real_rows
+@pytest.mark.parametrize("name", WITH_ROWS)
+def test_other_answers_score_zero(name: str) -> None:
+    """On real rows another problem's answer is wrong (DROP: its F1 is near 0 on average)."""
+    benchmark = get_benchmark(name, data_dir=DATA)
+    problems = benchmark.problems(60, seed=2)
+
+    async def check() -> list[float]:
+        pairs = zip(problems, problems[1:] + problems[:1], strict=True)
+        return [
+            (await benchmark.score(one, two.answer)).value
+            for one, two in pairs
+            if one.answer != two.answer
+        ]
+
+    values = asyncio.run(check())
+    assert len(values) > 30
+    assert sum(values) <= (0.05 * len(values) if name == "drop" else 0)
+
+
+@pytest.mark.slow
+@real_rows
+@pytest.mark.parametrize("name", WITH_ROWS)
+def test_every_reference_answer_scores_one(name: str) -> None:
+    """All real rows are usable, and every reference answer is right."""
+    benchmark = get_benchmark(name, data_dir=DATA)
+
+    async def check() -> list[Any]:
+        verdicts = [(item, await benchmark.score(item, item.answer)) for item in all_problems(name)]
+        return [(item.answer, verdict) for item, verdict in verdicts if verdict.value != 1.0]
+
+    assert asyncio.run(check()) == []
+
+
+@pytest.mark.parametrize(
+    ("read_row", "row", "question", "answer"),
+    [
+        (gsm8k.read_row, {"question": "q", "answer": "a <<1+1=2>>\n#### 2,125"}, "q", "2125"),
+        (gsm_hard.read_row, {"input": "q", "target": -9867630.0}, "q", "-9867630"),
+        (gsm_hard.read_row, {"input": "q", "target": 5.58738e-05}, "q", "0.0000558738"),
+        (gsm_plus.read_row, {"question": "q", "answer": "1/4"}, "q", "1/4"),
+        (svamp.read_row, {"Body": "b", "Question": "q?", "Answer": 51.0}, "b. q?", "51"),
+        (svamp.read_row, {"Body": "b.", "Question": "q?", "Answer": "0.5"}, "b. q?", "0.5"),
+        (mgsm.read_row, {"question": "q", "answer": "2,125"}, "q", "2125"),
+        (mgsm.read_row, {"question": "q", "answer": None, "answer_number": 18}, "q", "18"),
+        (
+            mmlu_pro.read_row,
+            {"question": "q", "options": ["x", "y"], "answer": "B"},
+            "q\n\nA. x\nB. y",
+            "B",
+        ),
+        (
+            mmlu_pro.read_row,
+            {"question": "q", "options": '["x", "y"]', "answer": "A"},
+            "q\n\nA. x\nB. y",
+            "A",
+        ),
+    ],
+)
+def test_rows_become_problems(
+    read_row: Callable[[Any], Item], row: dict[str, Any], question: str, answer: str
+) -> None:
+    """Columns of each home, in their types there, become a question and a bare answer."""
+    item = read_row(row)
+    assert (item.question, item.answer) == (question, answer)
+
+
+@pytest.mark.parametrize(
+    ("read_row", "row", "message"),
+    [
+        (gsm8k.read_row, {"question": "q", "answer": "just 5"}, "#### number"),
+        (gsm_hard.read_row, {"input": "q", "target": "many"}, "'target' is no number"),
+        (gsm_plus.read_row, {"question": "q", "answer": "none of it"}, "neither a number nor None"),
+        (svamp.read_row, {"Body": "b", "Question": "q"}, "'Answer' is missing"),
+        (mgsm.read_row, {"question": "q", "answer": "viele"}, "no number: 'viele'"),
+        (mmlu_pro.read_row, {"question": "q", "options": ["x", "y"], "answer": "C"}, "no letter"),
+        (mmlu_pro.read_row, {"question": "q", "options": "x|y", "answer": "A"}, "no JSON list"),
+        (gpqa.read_row, {**GPQA_ROW, "Incorrect Answer 2": ""}, "'Incorrect Answer 2' is missing"),
+    ],
+)
+def test_unusable_rows_say_why(
+    read_row: Callable[[Any], Item], row: dict[str, Any], message: str
+) -> None:
+    """The column and what it holds are named."""
+    with pytest.raises(BadRowError, match=message):
+        read_row(row)
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer", "value"),
+    [
+        ("3244047.1", "3,244,047.1", 1),
+        ("14053029.666666666", "14053029.6667", 1),
+        ("14053029.666666666", "14053029.67", 0),
+        ("9284017268534.4", "9.2840172685344e12", 1),
+        ("-9867630", "-$9,867,630", 1),
+        ("-9867630", "9867630", 0),
+    ],
+)
+def test_gsm_hard_allows_a_thousandth(reference: str, answer: str, value: int) -> None:
+    """The authors' tolerance is absolute: 0.001, however large the number."""
+    item = gsm_hard.read_row({"input": "q", "target": reference})
+    assert score("gsm_hard", as_problem(item), answer) == value
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer", "value"),
+    [
+        ("4.33", "4.333333", 1),
+        ("4.33", "4.3", 0),
+        ("4", "4.3", 0),
+        ("1/4", "0.25", 1),
+        ("None", "None", 1),
+        ("None", "The answer is None.", 1),
+        ("None", "It cannot be determined.", 1),
+        ("None", "The question doesn’t mention the price.", 1),
+        ("None", "42", 0),
+        ("None", "", 0),
+        ("42", "None", 0),
+        ("42", "It does not mention tax, so 42", 1),
+    ],
+)
+def test_gsm_plus_rounds_and_knows_unanswerable_questions(
+    reference: str, answer: str, value: int
+) -> None:
+    """Numbers are compared at the reference's places; "None" is an answer like others."""
+    assert score("gsm_plus", Problem("p", "gsm_plus", "q", reference), answer) == value
+
+
+@pytest.mark.parametrize("answer", ["২,১২৫", "2.125 Dollar", "2 125 $", "答案：2125", "２１２５"])
+def test_mgsm_reads_numbers_of_every_script(answer: str) -> None:
+    """Bengali and full-width digits, dotted and spaced thousands are the same number."""
+    assert score("mgsm", Problem("p", "mgsm", "q", "2125"), answer) == 1
+
+
+def test_gsm8k_does_not_take_a_dot_for_a_thousands_separator() -> None:
+    """What MGSM allows would be a wrong number in an English answer."""
+    assert numeric("2125", "2.125").value == 0
+
+
+def test_gpqa_shuffles_its_options_and_keeps_the_right_one() -> None:
+    """The right option, first at home, gets a letter by the question alone, the same each time."""
+    item = gpqa.read_row(GPQA_ROW)
+    options = item.data["options"]
+    assert item == gpqa.read_row(GPQA_ROW)
+    assert options["ABCD".index(item.answer)] == "the flux of whimsy"
+    letters = {gpqa.read_row({**GPQA_ROW, "Question": f"q{n}"}).answer for n in range(40)}
+    assert letters == set("ABCD")
+
+
+def test_gpqa_is_scored_by_letter_or_by_text(tmp_path: Path) -> None:
+    """The letter of the right option or its very text is right, another option is not."""
+    rows = [{**GPQA_ROW, "Question": f"Question number {n}?"} for n in range(5)]
+    folder = tmp_path / "gpqa"
+    folder.mkdir()
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "train.jsonl").write_text(lines)
+    benchmark = get_benchmark("gpqa", data_dir=tmp_path)
+    for problem in benchmark.problems(5, seed=0):
+        assert asyncio.run(benchmark.score(problem, f"({problem.answer})")).value == 1.0
+        assert asyncio.run(benchmark.score(problem, "the flux of whimsy")).value == 1.0
+        assert asyncio.run(benchmark.score(problem, "mass")).value == 0.0

@@ -1,0 +1,194 @@
+"""Scorers of texts: right answers in any wrapping score 1, near misses 0, with reasons."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from w4s.benchmarks.answers import announced, boxed, decimal_value, unwrap
+from w4s.benchmarks.scorers import contains, exact, f1, json_equal, multiple_choice, numeric
+
+OPTIONS = ["Paris", "Rome", "Berlin", "A new town"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ("Paris", 1),
+        ("  paris ", 1),
+        ('"Paris"', 1),
+        ("**Paris**", 1),
+        (r"\boxed{Paris}", 1),
+        ("Paris.", 1),
+        ("Paris, France", 0),
+        ("Pari", 0),
+        (".", 0),
+    ],
+)
+def test_exact_ignores_wrapping_alone(answer: str, value: int) -> None:
+    """Case, spaces, quotes, boxes and a full stop do not count; words do."""
+    assert exact("Paris", answer).value == value
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"), [("It is Paris.", 1), ("PARIS", 1), ("comparison", 0), ("Parisian", 0)]
+)
+def test_contains_finds_whole_words(answer: str, value: int) -> None:
+    """The reference counts as a word of the answer, not as a part of one."""
+    assert contains("Paris", answer).value == value
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer", "value"),
+    [
+        ("1,234", "1234", 1),
+        ("0.75", "3/4", 1),
+        ("-3", "It is -3.", 1),
+        ("0.5", "50%", 1),
+        ("10", "10.001", 0),
+        ("10", "ten", 0),
+    ],
+)
+def test_numeric_compares_values(reference: str, answer: str, value: int) -> None:
+    """Spelling does not count, a thousandth does."""
+    assert numeric(reference, answer).value == value
+
+
+def test_numeric_tolerances_are_inclusive() -> None:
+    """A tolerance allows its own size and no more, absolute or relative."""
+    assert numeric("10", "10.1", absolute=Fraction(1, 10)).value == 1
+    assert numeric("10", "10.11", absolute=Fraction(1, 10)).value == 0
+    assert numeric("1000", "1001", relative=Fraction(1, 1000)).value == 1
+
+
+def test_numeric_says_when_it_found_no_number() -> None:
+    """A parse failure is visible: no answer, and the end of the text in the reason."""
+    verdict = numeric("10", "I cannot tell")
+    assert verdict.answer is None
+    assert "no number" in verdict.reason
+    assert "cannot tell" in verdict.reason
+
+
+def test_numeric_refuses_a_reference_that_is_no_number() -> None:
+    """A wrong reference is a bug of the data, not a wrong answer."""
+    with pytest.raises(ValueError, match="'ten' is not a number"):
+        numeric("ten", "10")
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("C", "C"),
+        ("c", "C"),
+        ("(C)", "C"),
+        ("C.", "C"),
+        ("C. Berlin", "C"),
+        ("C) Berlin", "C"),
+        ("(C) Berlin", "C"),
+        (r"\boxed{C}", "C"),
+        (r"\boxed{\text{C}}", "C"),
+        ("**C**", "C"),
+        ("The answer is C", "C"),
+        ("The answer is (C).", "C"),
+        ("The answer is: **C**", "C"),
+        ("Answer: C", "C"),
+        ("answer: option C", "C"),
+        ("The correct option is B. Wait, the answer is C.", "C"),
+        ("A comparison of A and B shows that it must be (C)", "C"),
+        ("Berlin", "C"),
+        ("berlin.", "C"),
+        ("a new town", "D"),
+        ("I think it is B", "B"),
+        ("E", None),
+        ("no idea", None),
+        ("It's", None),
+    ],
+)
+def test_letters_are_found_in_usual_replies(answer: str, letter: str | None) -> None:
+    """The letter that a reply chooses is read, not just any capital letter."""
+    verdict = multiple_choice("C", answer, options=OPTIONS)
+    assert verdict.answer == letter
+    assert verdict.value == float(letter == "C")
+
+
+def test_f1_is_squads() -> None:
+    """Two of three words shared both ways: F1 two thirds; articles and case do not count."""
+    assert f1("the red small fox", "red big fox").value == pytest.approx(2 / 3)
+    assert f1("The fox", "a FOX!").value == 1.0
+    assert f1("fox", "").value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ('{"b": [1, 2.0], "a": "x"}', 1),
+        ('```json\n{"a": "x", "b": [1, 2]}\n```', 1),
+        ('{"a": "x", "b": [2, 1]}', 0),
+        ('{"a": "x"}', 0),
+        ('{"a": "x", "b": [true, 2]}', 0),
+        ("{a: x}", 0),
+        ("[" * 100_000, 0),
+    ],
+)
+def test_json_compares_values(answer: str, value: int) -> None:
+    """Order of keys and 2 for 2.0 do not count; true is not 1; bad JSON is a visible zero."""
+    verdict = json_equal('{"a": "x", "b": [1, 2]}', answer)
+    assert verdict.value == value
+    assert verdict.reason
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_scorers_take_any_text(reference: str, answer: str) -> None:
+    """No answer makes a scorer raise, and every score lies in [0, 1]."""
+    for scorer in (exact, contains, f1):
+        assert 0 <= scorer(reference, answer).value <= 1
+    assert multiple_choice("A", answer, options=OPTIONS).value in (0, 1)
+    assert numeric("1", answer).value in (0, 1)
+    assert json_equal("1", answer).value in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "inside"),
+    [
+        (r"\boxed{1}", "1"),
+        (r"\boxed{\frac{1}{2}} then", r"\frac{1}{2}"),
+        (r"\boxed{1} or \boxed {2}", "2"),
+        (r"\boxed{1} and \boxed{2", "1"),
+        (r"\fbox{x}", "x"),
+        ("none", None),
+    ],
+)
+def test_the_last_whole_box_counts(text: str, inside: str | None) -> None:
+    """Nested braces belong to the box; a box that never ends is passed over."""
+    assert boxed(text) == inside
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("So the answer is 3/4.", "3/4"),
+        ("Work.\nAnswer: x^2", "x^2"),
+        ("**Final Answer:** 7", "7"),
+        ("The answer is 3. No: the answer is 4.", "4"),
+        ("I answered it", None),
+    ],
+)
+def test_announced_answers(text: str, said: str | None) -> None:
+    """What follows "the answer is" is found, without its full stop."""
+    assert announced(text) == said
+
+
+@given(st.text(alphabet="ab'\"`* $", max_size=12))
+def test_unwrapping_ends_and_keeps_content(text: str) -> None:
+    """Unwrapping twice is unwrapping once for singly wrapped texts, and letters stay in order."""
+    letters = [character for character in unwrap(text) if character in "ab"]
+    assert letters == [character for character in text if character in "ab"]
+
+
+@pytest.mark.parametrize("text", ["1,23", "1.2.3", "1e9999", "--1", "1 2", "٫", ""])
+def test_no_decimal_in_odd_texts(text: str) -> None:
+    """Only a whole number spelling is a number."""
+    assert decimal_value(text) is None
