@@ -27,7 +27,6 @@ EVALUATION_CODE = (
     "seeds",
     "types",
     "workflow",
-    "workflows",
 )
 EPISODE_CODE = (
     *EVALUATION_CODE,

@@ -16,8 +16,10 @@ def apply_settings(project: Path) -> None:
         "DO_NOT_TRACK": "true",
         "DVC_NO_ANALYTICS": "1",
         "GIT_PYTHON_REFRESH": "quiet",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "TQDM_DISABLE": "1",  # the progress display is ours
         "PREFECT_HOME": str(home),
         "PREFECT_LOCAL_STORAGE_PATH": str(home / "storage"),
         "PREFECT_CLI_PROMPT": "false",

@@ -1,0 +1,115 @@
+"""Cached tasks against a real Prefect server of their own."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from flows.server import prefect_server
+from tasks.context import Context
+from w4s.errors import BudgetError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One server for the module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PREFECT_API_URL", raising=False)
+        home = tmp_path_factory.mktemp("prefect")
+        patch.setenv("PREFECT_HOME", str(home))
+        with prefect_server(home) as ready:
+            ready()
+            yield
+
+
+class Work:
+    """Counts what is computed and fails as told."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.computed = 0
+
+
+def _run(folder: Path, work: Work, *keys: str, again: bool = False) -> list[tuple[Any, bool]]:
+    from prefect import flow
+
+    from tasks.cached import cached_task, run_task
+    from tasks.workspace import Workspace
+
+    @cached_task("double")
+    async def double(context: Any, *, key: str, value: int) -> dict[str, Any]:
+        del key
+        context.work.computed += 1
+        if context.work.errors:
+            raise context.work.errors.pop(0)
+        return {"value": 2 * value}
+
+    body = double.with_options(retry_delay_seconds=[0, 0])
+    context = cast(Context, SimpleNamespace(workspace=Workspace(folder), work=work))
+
+    @flow
+    async def stage() -> list[tuple[Any, bool]]:
+        found = []
+        for key in keys:
+            outcome = await run_task(
+                body, context, item=f"{{{key}}}", key=f"double/{key}", again=again, value=len(key)
+            )
+            found.append((outcome.value["value"], outcome.cached))
+        return found
+
+    return asyncio.run(stage())
+
+
+def test_a_finished_task_is_found_and_not_computed_again(tmp_path: Path) -> None:
+    """The result lies in the workspace, so that another process finds it too."""
+    work = Work()
+    assert _run(tmp_path, work, "a") == [(2, False)]
+    assert _run(tmp_path, work, "a", "bb") == [(2, True), (4, False)]
+    assert work.computed == 2
+    assert sorted(f.name for f in (tmp_path / ".cache/tasks/double").iterdir()) == ["a", "bb"]
+
+
+def test_a_result_that_was_cut_off_is_computed_again(tmp_path: Path) -> None:
+    """A machine that died while writing costs one task, not the run."""
+    work = Work()
+    _run(tmp_path, work, "a")
+    file = tmp_path / ".cache/tasks/double/a"
+    file.write_bytes(file.read_bytes()[:50])
+    assert _run(tmp_path, work, "a") == [(2, False)]
+    assert _run(tmp_path, work, "a") == [(2, True)]
+
+
+def test_a_result_can_be_computed_anew(tmp_path: Path) -> None:
+    """Where something beside the result was lost."""
+    work = Work()
+    _run(tmp_path, work, "a")
+    assert _run(tmp_path, work, "a", again=True) == [(2, False)]
+    assert work.computed == 2
+
+
+def test_an_error_for_the_person_is_raised_as_itself_and_not_retried(tmp_path: Path) -> None:
+    """No minutes of retries before a message that only a person can act on."""
+    work = Work(BudgetError("5 USD are spent"))
+    with pytest.raises(BudgetError, match="5 USD"):
+        _run(tmp_path, work, "a")
+    assert work.computed == 1
+
+
+def test_a_trouble_of_the_machine_is_retried(tmp_path: Path) -> None:
+    """A full disk or a lost socket may pass."""
+    work = Work(OSError("no space"), ConnectionResetError("gone"))
+    assert _run(tmp_path, work, "a") == [(2, False)]
+    assert work.computed == 3
+
+
+def test_a_bug_is_raised_at_once(tmp_path: Path) -> None:
+    """Retrying a bug only hides it."""
+    work = Work(KeyError("bug"))
+    with pytest.raises(KeyError, match="bug"):
+        _run(tmp_path, work, "a")
+    assert work.computed == 1
