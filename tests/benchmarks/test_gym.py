@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from w4s.benchmarks.base import TooFewProblems
 from w4s.benchmarks.gym import GymBenchmark
-from w4s.benchmarks.gym_entries import dataset_names, decode, encode
+from w4s.benchmarks.gym_catalogue import dataset_names
 from w4s.benchmarks.gym_safety import unsafe_reason
 from w4s.benchmarks.gym_suite import SUITE_NAMES
+from w4s.benchmarks.lossless import decode, encode
 from w4s.benchmarks.registry import get_benchmark
 from w4s.benchmarks.text import normalise_question
 from w4s.errors import ConfigError

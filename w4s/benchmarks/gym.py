@@ -21,15 +21,9 @@ from typing import Any
 
 from w4s.benchmarks.answers import decimal_value, unwrap
 from w4s.benchmarks.base import TooFewProblems
-from w4s.benchmarks.gym_entries import (
-    Recipe,
-    decode,
-    encode,
-    generate,
-    generate_in_child,
-    make_dataset,
-)
+from w4s.benchmarks.gym_entries import Recipe, generate, generate_in_child, make_dataset
 from w4s.benchmarks.gym_safety import unsafe_reason
+from w4s.benchmarks.lossless import decode, encode
 from w4s.types import Problem, Score
 
 SCORER_REVISION = 1

@@ -15,7 +15,7 @@ from w4s.benchmarks.gsm8k import gsm8k
 from w4s.benchmarks.gsm_hard import gsm_hard
 from w4s.benchmarks.gsm_plus import gsm_plus
 from w4s.benchmarks.gym import GymBenchmark
-from w4s.benchmarks.gym_entries import describe_dataset
+from w4s.benchmarks.gym_catalogue import describe_dataset
 from w4s.benchmarks.gym_suite import SUITE_NAMES, suite_benchmark
 from w4s.benchmarks.humaneval import humaneval
 from w4s.benchmarks.mbpp import mbpp
