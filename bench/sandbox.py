@@ -95,7 +95,8 @@ async def compare(runs: int) -> None:
             f"layers: {sandbox.stack.name}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
         )
         print(
-            f"{'program':9}{'at once':>8}  {'way':12}{'median ms':>10}{'p99 ms':>9}{'a second':>10}{'ratio':>7}"
+            f"{'program':9}{'at once':>8}  {'way':12}"
+            f"{'median ms':>10}{'p99 ms':>9}{'a second':>10}{'ratio':>7}"
         )
         for name, code in (("trivial", _TRIVIAL), ("numpy", _NUMPY)):
             for at_once in (1, 8):

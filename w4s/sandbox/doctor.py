@@ -5,6 +5,7 @@ Starts a sandbox for it and attacks it, as every start does. Prints nothing: the
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from w4s.errors import SandboxError
@@ -28,6 +29,7 @@ _SHARED_USER = (
     "programs run as your own user, so that seccomp and Landlock alone keep them from signalling "
     "your processes"
 )
+_ROOT_THREADS = "root's threads are bounded by memory alone: run as an ordinary user"
 _OLD_LANDLOCK = "this Landlock (before 6) leaves signals and abstract sockets to seccomp alone"
 _ONE_LAYER = "files are guarded by one layer only"
 
@@ -76,6 +78,8 @@ def uncovered(stack: Stack) -> tuple[str, ...]:
         open_.append(_METADATA)
     if not stack.own_users:
         open_.append(_SHARED_USER)
+        if os.geteuid() == 0:
+            open_.append(_ROOT_THREADS)
     if not (stack.landlock and stack.namespaces):
         open_.append(_ONE_LAYER)
     if stack.landlock and landlock.abi() < 6:

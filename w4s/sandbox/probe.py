@@ -24,6 +24,9 @@ def workflow(agent, task):
     libc = ctypes.CDLL(None, use_errno=True)
     open_doors = []
 
+    def create(folder, name):
+        return os.open(folder + "/" + name, os.O_CREAT | os.O_WRONLY)
+
     def refused(name, attempt):
         try:
             attempt()
@@ -45,9 +48,9 @@ def workflow(agent, task):
             raise PermissionError
 
     refused("reading a file", lambda: open(target["canary"]).read())
-    refused("writing a file", lambda: os.open(target["folder"] + "/w", os.O_CREAT | os.O_WRONLY))
-    refused("writing to /tmp", lambda: os.open("/tmp/w4s-probe", os.O_CREAT | os.O_WRONLY))
-    refused("writing to /dev/shm", lambda: os.open("/dev/shm/w4s-probe", os.O_CREAT | os.O_WRONLY))
+    refused("writing a file", lambda: create(target["folder"], "w"))
+    refused("writing to /tmp", lambda: create("/tmp", target["name"]))
+    refused("writing to /dev/shm", lambda: create("/dev/shm", target["name"]))
     refused("deleting a file", lambda: os.unlink(target["canary"]))
     refused("the parent's environment", lambda: open(f"/proc/{target['parent']}/environ").read())
     for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX, socket.AF_NETLINK):
@@ -100,9 +103,14 @@ async def attack(runner: Runner) -> None:
             "canary": str(canary),
             "folder": folder,
             "parent": os.getpid(),
+            "name": f"w4s-probe-{os.getpid()}",
             "ptrace": _PTRACE.get(os.uname().machine, 0),
         }
-        doors = await _run(runner, _ATTACK, target)
+        try:
+            doors = await _run(runner, _ATTACK, target)
+        finally:
+            for place in ("/tmp", "/dev/shm"):
+                Path(place, str(target["name"])).unlink(missing_ok=True)
     if doors:
         raise SandboxError(f"the probe was not refused: {', '.join(map(str, doors))}")
     if await _run(runner, _ORDINARY, {}) != 11:
