@@ -71,6 +71,9 @@ class _Echo:
     description = "Answer."
     version = "1"
 
+    def problems(self, count: int, *, seed: int) -> list[Problem]:
+        return [Problem(f"p{seed}-{i}", self.name, f"Question {i}?", "") for i in range(count)]
+
     async def score(self, problem: Problem, answer: str) -> Score:  # noqa: ARG002  # any will do
         return Score(1.0, answer, "any")
 
@@ -142,7 +145,7 @@ async def _timed(work: Awaitable[None], ideal: float) -> Result:
 
 async def _compare(base_url: str, *, count: int, in_flight: int, name: str, repeats: int) -> None:
     code, calls = _WORKFLOWS[name]
-    problems = [Problem(f"p{i}", "echo", f"Question {i}?", "") for i in range(count)]
+    problems = _Echo().problems(count, seed=0)
     ideal = math.ceil(count / in_flight) * calls * _LATENCY_SECONDS
     workers = math.ceil(in_flight * _SPARE_WORKERS)
     async with ProcessSandbox(workers=workers) as sandbox:

@@ -17,6 +17,8 @@ from tests.llm.engine_parts import KEY, ask_all, open_test_engine, question
 from w4s.config import BudgetParams
 from w4s.errors import BudgetError, EndpointError, ReplayError
 from w4s.llm.base import CallFailed
+from w4s.llm.budget import Budget
+from w4s.llm.limited import LimitedExecutor
 from w4s.llm.record import Record
 from w4s.types import Message
 
@@ -335,6 +337,20 @@ async def test_an_unknown_price_is_said_and_never_zero() -> None:
             await engine.chat(question("a"), draw="c/g/a")
             assert engine.totals.usd is None
             assert "unknown cost" in engine.totals.line()
+
+
+async def test_a_search_has_a_budget_of_its_own(record: Record) -> None:
+    """It stops at the same call when it is replayed, though nothing is paid then."""
+    limits = BudgetParams(calls=3)
+    with ScriptedEndpoint() as endpoint:
+        for endpoint_or_none in (endpoint, None):
+            async with open_test_engine(endpoint_or_none, record=record) as engine:
+                limited = LimitedExecutor(engine, Budget(limits), model="m", max_tokens=20)
+                for i in range(3):
+                    await limited.chat(question(f"q{i}"), draw=f"search/g/{i}")
+                with pytest.raises(BudgetError, match=r"budget\.calls = 3"):
+                    await limited.chat(question("q3"), draw="search/g/3")
+        assert endpoint.counters.calls == 3
 
 
 # ------------------------------------------------------------------ replay

@@ -1,0 +1,42 @@
+"""An executor with a budget of its own: what one search may spend, beside the run's budget."""
+
+from __future__ import annotations
+
+from w4s.llm.base import ChatReply, ChatRequest, Executor
+from w4s.llm.budget import Budget
+from w4s.types import Usage
+
+_CHARACTERS_PER_TOKEN = 3  # as the engine estimates: to be on the safe side
+
+
+class LimitedExecutor:
+    """Asks `executor` within `budget`.
+
+    Replayed replies count as well, so that a search stops at the same call every time.
+    `model` and `max_tokens` stand in where a request names none.
+    """
+
+    def __init__(self, executor: Executor, budget: Budget, *, model: str, max_tokens: int) -> None:
+        self._executor = executor
+        self._budget = budget
+        self._model = model
+        self._max_tokens = max_tokens
+
+    async def chat(self, request: ChatRequest, *, draw: str) -> ChatReply:
+        """Return the executor's reply. Raises BudgetError where it would pass the budget."""
+        model = request.model or self._model
+        characters = sum(len(message.content) for message in request.messages)
+        most = Usage(
+            calls=request.n,
+            prompt_tokens=characters // _CHARACTERS_PER_TOKEN,
+            completion_tokens=request.n * (request.max_tokens or self._max_tokens),
+        )
+        reserved = self._budget.amount(model, most)
+        await self._budget.reserve(reserved)
+        spent = Usage()
+        try:
+            reply = await self._executor.chat(request, draw=draw)
+            spent = reply.usage
+        finally:
+            self._budget.settle(reserved, self._budget.amount(model, spent))
+        return reply
