@@ -81,7 +81,7 @@ async def sample_candidates(
         proposer,
         example=builtin_workflow(example).code,
         count=params.evaluate.first_candidates,
-        draw=Draw(seed=params.seed, stage="candidates", benchmark=benchmark),
+        draw=Draw(seed=params.seed, stage="candidates", benchmark=benchmark, policy=policy.name),
     )
     return {"result": FIRST_CANDIDATES.dump_python(found, mode="json")}
 
@@ -95,6 +95,7 @@ def candidates_key(context: Context, *, benchmark: str, policy: PolicyChoice, ex
         parameters={
             "executor": executor_facts(params),
             "policy": policy_facts(params),
+            "name": policy.name,  # part of the draws' address
             "sampling": [
                 params.search.turns,
                 params.search.temperature,

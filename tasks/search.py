@@ -41,7 +41,7 @@ async def search_once(
         proposer,
         example=builtin_workflow(example).code,
         plan=SearchPlan(params.iterations, params.turns),
-        draw=Draw(seed=seed, stage="search", benchmark=benchmark),
+        draw=Draw(seed=seed, stage="search", benchmark=benchmark, policy=policy.name),
         on_turn=turn_listener(context, f"{benchmark}, {policy.name}, seed {seed}"),
     )
     seconds = time.monotonic() - started
@@ -59,6 +59,7 @@ def search_key(
         parameters={
             "executor": executor_facts(params),
             "policy": policy_facts(params),
+            "name": policy.name,  # part of the draws' address
             "search": params.search.model_dump(mode="json", exclude={"seeds"}),
             "reward": params.reward.model_dump(mode="json"),
             "seed": seed,

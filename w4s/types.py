@@ -255,6 +255,7 @@ class Draw:
     seed: int
     stage: str
     benchmark: str
+    policy: str = ""  # a policy's name, where several are compared
     episode: int = 0
     window: int = 0
     turn: int = 0
@@ -262,8 +263,9 @@ class Draw:
 
     @property
     def path(self) -> str:
-        """The address as one string, e.g. `collect/chain_sum/s0/e1/w0/t0/c3`."""
+        """The address as one string, e.g. `search/chain_sum/rwr/s0/e1/w0/t0/c3`."""
+        who = f"/{self.policy}" if self.policy else ""
         return (
-            f"{self.stage}/{self.benchmark}/s{self.seed}/e{self.episode}"
+            f"{self.stage}/{self.benchmark}{who}/s{self.seed}/e{self.episode}"
             f"/w{self.window}/t{self.turn}/c{self.candidate}"
         )
