@@ -56,13 +56,14 @@ class Display:
         self._current = self._live.add_task(name, total=items, note="")
         self._console.print(f"[bold]{name}[/bold]")
 
-    def turn(self, item: str, done: int, total: int, accuracy: float | None, best: float) -> None:
-        """Show the turn and the best accuracy up to now."""
-        last = "no valid candidate" if accuracy is None else f"accuracy {accuracy:.2f}"
-        note = f"{item}: turn {done}/{total}, {last}, best {best:.2f}"
-        self._live.update(self._current, note=note)
-        if not self._console.is_terminal:
-            self._console.print(f"  {note}", markup=False, soft_wrap=True)
+    def step(self, item: str, done: int, total: int, note: str) -> None:
+        """Show the step with its note: the best accuracy up to now, the loss."""
+        text = f"{item}: {done}/{total}, {note}"
+        self._live.update(self._current, note=text)
+        if not self._console.is_terminal and (
+            done == total or done * 4 // total > (done - 1) * 4 // total
+        ):
+            self._console.print(f"  {text}", markup=False, soft_wrap=True)
 
     def item(self, item: str, note: str, *, cached: bool) -> None:
         """Count the item and leave a line about it."""

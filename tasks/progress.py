@@ -13,8 +13,8 @@ class Progress(Protocol):
         """A stage begins, of `items` tasks."""
         ...
 
-    def turn(self, item: str, done: int, total: int, accuracy: float | None, best: float) -> None:
-        """A turn of an item (`chain_sum, episode 2`) is over, with the best accuracy up to now."""
+    def step(self, item: str, done: int, total: int, note: str) -> None:
+        """A step (a turn, an optimiser step) of an item (`chain_sum, episode 2`) is over."""
         ...
 
     def item(self, item: str, note: str, *, cached: bool) -> None:
@@ -28,7 +28,7 @@ class Silent:
     def stage(self, name: str, items: int) -> None:
         """Ignore it."""
 
-    def turn(self, item: str, done: int, total: int, accuracy: float | None, best: float) -> None:
+    def step(self, item: str, done: int, total: int, note: str) -> None:
         """Ignore it."""
 
     def item(self, item: str, note: str, *, cached: bool) -> None:

@@ -30,6 +30,8 @@ def turn_listener(context: Context, item: str) -> OnTurn:
     """Return a listener that passes the turns of `item` on to the progress display."""
 
     def listen(turn: Progress) -> None:
-        context.progress.turn(item, turn.turn + 1, turn.turns, turn.accuracy, turn.best)
+        last = "no valid candidate" if turn.accuracy is None else f"accuracy {turn.accuracy:.2f}"
+        note = f"{last}, best {turn.best:.2f}"
+        context.progress.step(item, turn.turn + 1, turn.turns, note)
 
     return listen

@@ -48,6 +48,11 @@ class Workspace:
         return self.root / "adapters"
 
     @property
+    def training(self) -> Path:
+        """Folder of the trainings' figures (train)."""
+        return self.root / "training"
+
+    @property
     def searches(self) -> Path:
         """Folder of the searches' results and learning curves (search)."""
         return self.root / "searches"

@@ -81,6 +81,20 @@ def code_limits(params: Params) -> Limits:
     )
 
 
+def prompt_budget(params: Params, policy: Policy, *, turns: int) -> PromptBudget:
+    """Return how long the policy's states may be.
+
+    `turns` is T: the state of a window's first turn leaves room for the later ones.
+    """
+    reserve = (turns - 1) * (params.policy.action_tokens + _FEEDBACK_TOKENS)
+    return PromptBudget(
+        tokens=params.policy.prompt_tokens,
+        count=policy.count_tokens,
+        wording=params.policy.prompt,
+        reserve=min(reserve, params.policy.prompt_tokens // 2),
+    )
+
+
 def make_environment(
     params: Params, name: str, *, splits: Path, workbench: Workbench, policy: Policy, turns: int
 ) -> Environment:
@@ -88,19 +102,12 @@ def make_environment(
 
     `turns` is T: the state of a window's first turn leaves room for the later ones.
     """
-    reserve = (turns - 1) * (params.policy.action_tokens + _FEEDBACK_TOKENS)
-    budget = PromptBudget(
-        tokens=params.policy.prompt_tokens,
-        count=policy.count_tokens,
-        wording=params.policy.prompt,
-        reserve=min(reserve, params.policy.prompt_tokens // 2),
-    )
     data_dir = params.benchmarks.data_dir
     return Environment(
         benchmark=get_benchmark(name, data_dir=data_dir, sandbox=workbench.sandbox),
         splits=load_validation(splits, name),
         workbench=workbench,
-        budget=budget,
+        budget=prompt_budget(params, policy, turns=turns),
         rule=RewardRule(
             kind=params.reward.kind,
             low_accuracy_penalty=params.reward.low_accuracy_penalty,

@@ -1,0 +1,73 @@
+"""From trained adapters in the cache to their places, with figures and a model in MLflow."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.context import Context
+from tasks.tracking import Point
+from w4s.files import atomic_folder, atomic_write_text
+
+_LOGGED = ("loss", "log_likelihood", "log_likelihood_high", "log_likelihood_low", "kl")
+_LOGGED_TOO = ("mean_reward", "mean_weight", "effective_samples", "tokens_per_second")
+
+
+def place_warm_start(context: Context, source: Path | None, figures: Mapping[str, Any]) -> None:
+    """Write the folder of the warm start: the adapter at `source`, if any, and the figures."""
+    target = context.workspace.warm_start
+    with atomic_folder(target) as folder:
+        if source is not None:
+            shutil.copytree(source, folder / "adapter")
+        summary = {name: value for name, value in figures.items() if name not in _LONG}
+        atomic_write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    if source is not None:
+        _log(context, "warm_start", target / "adapter", figures)
+
+
+def place_adapters(context: Context, trained: Mapping[str, tuple[Path, Mapping[str, Any]]]) -> None:
+    """Write one adapter folder for each objective, and the trainings' figures beside them."""
+    with atomic_folder(context.workspace.adapters) as folder:
+        for objective, (source, _) in trained.items():
+            shutil.copytree(source, folder / objective)
+    with atomic_folder(context.workspace.training) as folder:
+        summary = {
+            objective: {name: value for name, value in figures.items() if name not in _LONG}
+            for objective, (_, figures) in trained.items()
+        }
+        atomic_write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+        atomic_write_text(folder / "losses.csv", _losses(trained))
+    for objective, (_, figures) in trained.items():
+        _log(context, objective, context.workspace.adapters / objective, figures)
+
+
+_LONG = ("rows", "rewards")
+
+
+def _losses(trained: Mapping[str, tuple[Path, Mapping[str, Any]]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["objective", "step", "loss"])
+    for objective, (_, figures) in trained.items():
+        writer.writerows([objective, row["step"], row["loss"]] for row in figures["rows"])
+    return text.getvalue()
+
+
+def _log(context: Context, name: str, folder: Path, figures: Mapping[str, Any]) -> None:
+    rows = figures.get("rows", ())
+    points = [
+        Point(f"train/{figure}", row[figure], row["step"])
+        for row in rows
+        for figure in (*_LOGGED, *_LOGGED_TOO)
+        if row.get(figure) is not None
+    ]
+    facts = {key: value for key, value in figures.items() if key not in _LONG}
+    with context.tracker.run(f"train {name}", parent=context.run_id) as run_id:
+        context.tracker.params(run_id, {"policy": name, **facts})
+        context.tracker.metrics(run_id, points)
+        context.tracker.adapter(run_id, folder, name=name, params=facts)
