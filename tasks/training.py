@@ -41,19 +41,18 @@ class _Stopped(Exception):
 @cached_task("warm_start")
 async def clone_grammar(context: Context, *, key: str) -> dict[str, Any]:
     """Train the adapter of the warm start in the cache folder; its figures as JSON."""
+    from w4s.training.train import Resources, clone
+
     params = context.params
     pairs = await _pairs(context)
     resources = Resources(
         params.policy, out=made_folder(context, key), seed=derive_seed(params.seed, "warm start")
     )
-    result = await _in_thread(
-        context,
-        "warm start",
-        lambda on_step: clone(
-            pairs, params=params.warm_start, resources=resources, on_step=on_step
-        ),
-    )
-    return _figures(result)
+
+    def work(on_step: OnStep) -> TrainingResult:
+        return clone(pairs, params=params.warm_start, resources=resources, on_step=on_step)
+
+    return _figures(await _in_thread(context, "warm start", work))
 
 
 def clone_key(context: Context) -> str:
