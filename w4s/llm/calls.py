@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from w4s.config import Price
-from w4s.llm.record import connect
+from w4s.llm.record_file import connect
 from w4s.llm.totals import Group, cost_usd
 from w4s.types import Usage
 

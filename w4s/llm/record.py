@@ -19,40 +19,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from w4s.errors import DataError
+from w4s.llm.record_file import connect
 from w4s.llm.request import ResolvedRequest
 
-APPLICATION_ID = 0x57345331  # "W4S1"
-SCHEMA_VERSION = 1
-_BUSY_SECONDS = 60.0
-_LARGEST_BATCH = 2000
-
-_SCHEMA = """
-CREATE TABLE requests (
-    key TEXT PRIMARY KEY,
-    request TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE replies (
-    key TEXT NOT NULL,
-    draw TEXT NOT NULL,
-    choice INTEGER NOT NULL,
-    stage TEXT NOT NULL,
-    benchmark TEXT NOT NULL,
-    model TEXT NOT NULL,
-    text TEXT NOT NULL,
-    finish_reason TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL,
-    seconds REAL NOT NULL,
-    created REAL NOT NULL,
-    PRIMARY KEY (key, draw, choice)
-) WITHOUT ROWID;
-CREATE INDEX replies_by_group ON replies (stage, benchmark, model);
-CREATE INDEX replies_by_draw ON replies (draw);
-CREATE TABLE facts (
-    name TEXT PRIMARY KEY,
-    value TEXT NOT NULL
-) WITHOUT ROWID;
-"""
+_GATHER_SECONDS = 0.002  # replies of this time share a flush and a switch of threads
 _INSERT = "INSERT OR IGNORE INTO replies VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 _SELECT = (
     "SELECT choice, text, finish_reason, prompt_tokens, completion_tokens, seconds"
@@ -79,70 +49,18 @@ class _Write:
     done: asyncio.Future[list[RecordedReply]]
 
 
-def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
-    """Open a record and check that it is one, making an empty one where there is none.
-
-    Raises DataError where the file is something else, damaged, or of another version.
-    """
-    if readonly and not path.exists():
-        raise DataError(f"{path}: there is no record of calls here.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = None
-    try:
-        connection = sqlite3.connect(
-            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        _prepare(connection, path)
-    except sqlite3.DatabaseError as error:
-        if connection is not None:
-            connection.close()
-        raise DataError(
-            f"{path}: the record of calls cannot be read: {error}. "
-            "Restore it (`dvc checkout`), or move it away to start a new one."
-        ) from error
-    except BaseException:
-        if connection is not None:
-            connection.close()
-        raise
-    return connection
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("BEGIN IMMEDIATE")  # of two processes at once, one makes the tables
-    try:
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if not tables:
-            for statement in _SCHEMA.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif application != APPLICATION_ID:
-            raise DataError(f"{path}: this SQLite file is no record of calls. Move it away.")
-        elif version != SCHEMA_VERSION:
-            raise DataError(
-                f"{path}: the record of calls has schema version {version}; this program reads "
-                f"version {SCHEMA_VERSION}. Use the program that wrote it, or move the file away."
-            )
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-
-
 class Record:
     """Reads replies, and writes them in groups: one flush to disk serves many replies.
 
-    Use it as a context manager. `write` returns when the replies are on the disk.
+    Use it as a context manager, within one event loop. `write` returns when the replies are on
+    the disk.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._reader = connect(path)
-        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._due: list[_Write] = []
+        self._queue: queue.SimpleQueue[list[_Write] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="w4s-record", daemon=True)
         self._thread.start()
         self._closed = False
@@ -163,6 +81,7 @@ class Record:
         if self._closed:
             return
         self._closed = True
+        self._hand_over()
         self._queue.put(None)
         self._thread.join()
         self._reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -180,9 +99,17 @@ class Record:
         That differs from `replies` where another process recorded the same draw first.
         Raises OSError or sqlite3.Error where the disk refuses.
         """
-        done: asyncio.Future[list[RecordedReply]] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Write(request, replies, done))
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[list[RecordedReply]] = loop.create_future()
+        self._due.append(_Write(request, replies, done))
+        if len(self._due) == 1:
+            loop.call_later(_GATHER_SECONDS, self._hand_over)
         return await done
+
+    def _hand_over(self) -> None:
+        due, self._due = self._due, []
+        if due:
+            self._queue.put(due)
 
     def fact(self, name: str) -> Any:
         """Return what was found out once about an endpoint (a JSON value), or None."""
@@ -223,13 +150,11 @@ class Record:
             connection.close()
 
     def _next_batch(self) -> tuple[list[_Write], bool]:
-        """Wait for one write and take along everything that is due already."""
+        """Wait for what is due; take along what became due meanwhile. True is the end."""
         batch: list[_Write] = []
         item = self._queue.get()
         while item is not None:
-            batch.append(item)
-            if len(batch) >= _LARGEST_BATCH:
-                return batch, False
+            batch += item
             try:
                 item = self._queue.get_nowait()
             except queue.Empty:
