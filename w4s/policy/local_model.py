@@ -72,8 +72,12 @@ def load_model(
 ) -> PreTrainedModel:
     """Load the weights of "embedded", a hub id or a folder, with `adapter` merged into them.
 
+    `adapter` may also be a whole model, as full training writes it: it is loaded instead.
+
     Raises WeightsError where either cannot be loaded.
     """
+    if adapter is not None and _is_whole(adapter):
+        model, adapter = str(adapter), None
     try:
         loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             model_source(model), dtype=dtype, attn_implementation="sdpa"
@@ -93,6 +97,8 @@ def model_identity(model: str, *, adapter: Path | None = None) -> str:
     A hub id stands for itself. Of a folder's weight files the sizes, the first and the last
     megabyte count.
     """
+    if adapter is not None and _is_whole(adapter):
+        model, adapter = str(adapter), None
     if model == EMBEDDED:
         name = f"{EMBEDDED_HUB_ID.rpartition('/')[2]}-{SHA256[:8]}"
     elif Path(model).is_dir():
@@ -114,6 +120,10 @@ def adapter_digest(adapter: Path) -> str:
     except OSError as error:
         raise WeightsError(_no_adapter(adapter, error)) from error
     return digest.hexdigest()
+
+
+def _is_whole(folder: Path) -> bool:
+    return (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file()
 
 
 def _converted() -> Path:

@@ -35,7 +35,9 @@ def trajectory_samples(
     samples: list[Sample] = []
     seen = 0
     for trajectory in trajectories:
-        tree = f"{trajectory.benchmark}/s{trajectory.seed}/w{trajectory.window}"
+        tree = (
+            f"{trajectory.benchmark}/s{trajectory.seed}/e{trajectory.episode}/w{trajectory.window}"
+        )
         for turn in trajectory.turns:
             seen += len(turn.candidates)
             for candidate in turn.candidates:
