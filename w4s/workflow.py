@@ -40,7 +40,8 @@ def load_workflow(path: str | Path) -> Workflow:
 def save_workflow(path: Path, workflow: Workflow, *, notes: dict[str, str]) -> None:
     """Write a workflow as a readable Python file, `notes` as comments above its code."""
     width = max((len(key) for key in notes), default=0)
-    header = [f"# {key:<{width}}  {' '.join(value.split())}" for key, value in notes.items()]
+    flat = {" ".join(key.split()): " ".join(value.split()) for key, value in notes.items()}
+    header = [f"# {key:<{width}}  {value}" for key, value in flat.items()]
     atomic_write_text(path, "\n".join([*header, "", workflow.code.strip(), ""]))
 
 

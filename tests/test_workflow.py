@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from w4s.errors import ConfigError, DataError
+from w4s.parsing import check_syntax
+from w4s.workflow import (
+    Workflow,
+    builtin_workflow,
+    builtin_workflows,
+    load_workflow,
+    save_workflow,
+)
+
+CODE = 'def workflow(agent, task):\n    return {"answer": task}'
+
+
+def test_a_saved_workflow_reads_back_and_keeps_its_notes(tmp_path: Path) -> None:
+    """The file is the workflow, with what is known of it as comments."""
+    path = tmp_path / "best.py"
+    save_workflow(path, Workflow("best", CODE), notes={"accuracy": "0.95", "found\nby": "a\nb"})
+    loaded = load_workflow(path)
+    assert loaded.name == "best"
+    assert check_syntax(loaded.code) is None
+    assert "# accuracy" in loaded.code
+    assert CODE in loaded.code
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("def workflow(:", ":1: not a workflow"), ("x = 1", "No function")]
+)
+def test_a_file_that_is_no_workflow_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    """File and line, before anything is started."""
+    path = tmp_path / "w.py"
+    path.write_text(text)
+    with pytest.raises(DataError, match=said):
+        load_workflow(path)
+
+
+def test_every_builtin_workflow_is_one() -> None:
+    """The files that come with the package parse and define the function."""
+    names = builtin_workflows()
+    assert {"direct", "chain_of_thought", "self_consistency"} <= set(names)
+    for name in names:
+        assert check_syntax(builtin_workflow(name).code) is None
+
+
+def test_an_unknown_name_suggests_a_known_one() -> None:
+    """A typo is mended by its message."""
+    with pytest.raises(ConfigError, match="Did you mean 'direct'"):
+        builtin_workflow("dirct")

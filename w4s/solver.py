@@ -1,0 +1,59 @@
+"""A workflow file as something that answers questions, for notebooks and programs.
+
+Each call opens what the parameters describe (executor, sandbox, record) and closes it again; a
+program with many questions asks them together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from w4s.concurrency import gather
+from w4s.config import Params, load_params
+from w4s.runtime import open_workbench, solve
+from w4s.workflow import Workflow
+from w4s.workflow import load_workflow as read_workflow
+
+_RECORDS = "solve"
+
+
+@dataclass(frozen=True, slots=True)
+class Solver:
+    """A workflow with the parameters of its executor."""
+
+    workflow: Workflow
+    params: Params
+
+    @property
+    def code(self) -> str:
+        """The workflow's source."""
+        return self.workflow.code
+
+    def solve(self, question: str) -> str:
+        """Answer one question. Raises WorkflowFailed where the workflow gives no answer."""
+        return self.solve_all([question])[0]
+
+    def solve_all(self, questions: Sequence[str]) -> list[str]:
+        """Answer several questions together, in order. Raises WorkflowFailed for any without.
+
+        Not for use inside a running event loop: await `w4s.runtime.solve` there.
+        """
+        return asyncio.run(self._solve_all(questions))
+
+    async def _solve_all(self, questions: Sequence[str]) -> list[str]:
+        workspace = self.params.workspace / _RECORDS
+        async with open_workbench(self.params, workspace=workspace) as workbench:
+            return await gather(
+                solve(self.workflow, question, workbench=workbench) for question in questions
+            )
+
+
+def load_workflow(path: str | Path, *, params: str | Path = "params.yaml") -> Solver:
+    """Read a workflow file, and the parameters that say which executor it calls.
+
+    Raises DataError for a file that is no workflow, ConfigError for wrong parameters.
+    """
+    return Solver(read_workflow(path), load_params(Path(params)))
