@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -48,3 +50,9 @@ def test_an_address_never_shows_its_secrets() -> None:
     assert KEY not in repr(address)
     assert address.shown == "http://host/v1"
     assert address.scrub(f"key {KEY}, pass-word") == "key ***, ***"
+
+
+def test_the_client_is_imported_only_when_an_engine_is_opened() -> None:
+    """`import w4s` stays quick: the openai client alone takes half a second."""
+    code = "import sys, w4s.llm.open; sys.exit('openai' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

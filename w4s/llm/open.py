@@ -6,14 +6,17 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from w4s.config import ExecutorParams, Params, Price
 from w4s.errors import ReplayError
 from w4s.llm.budget import Amount, Budget
 from w4s.llm.calls import CallFilter, measure_calls
 from w4s.llm.endpoint import EMBEDDED_MODEL, configured_endpoint
-from w4s.llm.engine import Engine
 from w4s.llm.record import Record
+
+if TYPE_CHECKING:
+    from w4s.llm.engine import Engine
 
 RECORD_FILE = Path("record") / "executor.sqlite"
 
@@ -38,6 +41,8 @@ async def open_engine(
 
     Raises ConfigError, EndpointError, DataError, and ReplayError where there is no record.
     """
+    from w4s.llm.engine import Engine  # the openai client takes half a second to import
+
     path = record_path(workspace)
     if replay and not path.exists():
         raise ReplayError(f"{path}: there is no record to replay. Run without --replay first.")
