@@ -108,7 +108,7 @@ def test_quoted_pairs_are_the_given_cases_word_for_word() -> None:
 
 
 def test_worked_examples_fit_the_answers_in_part_only() -> None:
-    """Half of the operations are drawn without a look at the answers: learning has work to do."""
+    """Many operations are drawn without a look at the answers: learning has work to do."""
     rng = random.Random(3)
     fitting = total = 0
     while total < 200:
@@ -116,7 +116,7 @@ def test_worked_examples_fit_the_answers_in_part_only() -> None:
         if draft.family is Family.PROGRAM:
             total += 1
             fitting += all("gcd" in reply for _, reply in examples(draft))
-    assert 0.35 < fitting / total < 0.75
+    assert 0.4 < fitting / total < 0.8
 
 
 def test_without_cases_only_families_that_quote_none_are_drawn() -> None:

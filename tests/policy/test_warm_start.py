@@ -49,7 +49,7 @@ def test_replies_are_actions_and_states_end_with_the_user() -> None:
 def test_neighbouring_pairs_share_their_state() -> None:
     """Training reads a state once for several replies."""
     pairs = warm_start_pairs([TASK], count=80, seed=0, budget=budget())
-    assert len({id(state) for state, _ in pairs}) == 20
+    assert len({id(state) for state, _ in pairs}) == 16
 
 
 def test_benchmarks_and_practice_tasks_are_mixed() -> None:
@@ -62,7 +62,7 @@ def test_benchmarks_and_practice_tasks_are_mixed() -> None:
 
 def test_practice_problems_are_answered_by_their_operation() -> None:
     """Invented tasks hold questions with answers, the same for the same seed."""
-    for seed in range(300):
+    for seed in range(100):
         task = practice_task(random.Random(seed), problems=4)
         assert task == practice_task(random.Random(seed), problems=4)
         assert all(problem.answer for problem in task.problems)

@@ -19,10 +19,10 @@ from w4s.types import CaseStudy, Feedback, Message, PublicProblem, Usage
 Pair = tuple[tuple[Message, ...], str]
 """The messages of a state, and a reply to them."""
 
-_REPLIES_PER_STATE = 4  # they share their state, so that training reads it once
+_REPLIES_PER_STATE = 5  # they share their state, so that training reads it once
 _PRACTICE_SHARE = 0.5
-_SECOND_TURN_SHARE = 0.25
-_MOST_CASES = 4
+_SECOND_TURN_SHARE = 0.15
+_MOST_CASES = 3
 _ERRORS = ("NameError: name 'answer' is not defined", "RuntimeError: Error when executing code")
 
 
@@ -60,7 +60,7 @@ def _practice(rng: random.Random) -> WarmStartTask:
 def _state(
     rng: random.Random, description: str, cases: Sequence[CaseStudy], budget: PromptBudget
 ) -> tuple[Message, ...]:
-    drafts = [sample_workflow(rng, cases=cases) for _ in range(rng.choice((1, 1, 2)))]
+    drafts = [sample_workflow(rng, cases=cases) for _ in range(rng.choice((1, 1, 1, 2)))]
     attempts = [_attempt(rng, draft, cases) for draft in drafts]
     state = window_state(description=description, attempts=attempts, budget=budget)
     if rng.random() >= _SECOND_TURN_SHARE:
@@ -88,7 +88,7 @@ def _attempt(rng: random.Random, draft: WorkflowDraft, cases: Sequence[CaseStudy
 
 
 def _cases(rng: random.Random, problems: Sequence[PublicProblem]) -> list[CaseStudy]:
-    chosen = rng.sample(list(problems), min(len(problems), rng.randint(3, _MOST_CASES)))
+    chosen = rng.sample(list(problems), min(len(problems), rng.randint(2, _MOST_CASES)))
     return [_case(rng, problem, chosen) for problem in chosen]
 
 

@@ -14,7 +14,7 @@ from w4s.policy.grammar.operations import OPERATIONS, Operation, reproduces
 from w4s.types import CaseStudy
 
 _QUOTED_CHARACTERS = 420  # of all questions in one workflow: an action must stay short
-_FITTING_SHARE = 0.5
+_FITTING_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ def worked_pairs(
 ) -> list[Pair]:
     """Return some case studies as question and one operation's expression; empty if none applies.
 
-    Half of the time the operation is any that applies, half of the time one whose values are the
-    correct answers of these very cases, where the bank has such a one. Accuracies play no part.
+    In most draws the operation is one whose values are the correct answers of these very cases,
+    where the bank has such a one, else any that applies. Accuracies play no part.
     """
     chosen = _some(rng, cases, least, most)
     usable = [operation for operation in OPERATIONS if _applies(operation, chosen)]
