@@ -26,7 +26,7 @@ def run_command(command: str, *, profile: str | None, params: str, settings: lis
     loaded = options.load()
     workspace = options.workspace(loaded)
     workspace.refuse_if_held()
-    with Display(command, workspace=workspace.root) as display:
+    with Display(_NAMES.get(command, command), workspace=workspace.root) as display:
         LISTENER.set(display)
         try:
             _run_flow(command, options, loaded)
@@ -54,14 +54,16 @@ def _run_flow(command: str, options: Options, params: Params) -> None:
 
 
 _FLOWS = {"all": "everything"}
+_NAMES = {"all": "run", "warm_start": "warm-start"}
 
 
 def _log_to(file: Path) -> None:
-    """Send what the project logs to a file: the terminal shows progress and results."""
+    """Send logs and warnings to a file: the terminal shows progress and results."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(file, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    for name in ("w4s", "tasks", "flows"):
+    logging.captureWarnings(capture=True)
+    for name in ("w4s", "tasks", "flows", "py.warnings"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         logger.addHandler(handler)

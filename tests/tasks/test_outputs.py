@@ -1,0 +1,222 @@
+"""What stages write of their results: figures, searches, table, best workflows."""
+
+import csv
+import io
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from tasks.context import Context
+from tasks.methods import finished_methods
+from tasks.results import compare_policies, make_row, write_results
+from tasks.searches import ExampleScore, FinishedSearch, Searches, read_searches, write_searches
+from tasks.trajectories import summarise, write_collection
+from tasks.workspace import Workspace
+from w4s import load_workflow
+from w4s.config import load_params
+from w4s.errors import DataError
+from w4s.final_test import TestResult
+from w4s.first_candidates import FirstCandidates
+from w4s.search import Iteration, SearchResult
+from w4s.statistics import wilson_interval
+from w4s.trajectories import read_trajectories
+from w4s.types import Action, Candidate, Failure, FailureKind, Feedback, Trajectory, Turn, Usage
+
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+CODE = 'def workflow(agent, task):\n    return {"answer": "2"}\n'
+
+
+class FakeTracker:
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        self.logged: dict[str, list[Any]] = {}
+
+    @contextmanager
+    def run(self, name: str, **_: Any) -> Any:
+        yield name
+
+    def __getattr__(self, method: str) -> Any:
+        def keep(*arguments: Any, **_: Any) -> None:
+            self.logged.setdefault(method, []).append(arguments)
+
+        return keep
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    settings = ("benchmarks.seen=[chain_sum]", "benchmarks.unseen=[gcd]")
+    fake = SimpleNamespace(
+        params=load_params(PARAMS, settings=settings),
+        workspace=Workspace(tmp_path),
+        tracker=FakeTracker(),
+        run_id="run",
+    )
+    return cast(Context, fake)
+
+
+def _search(
+    benchmark: str, policy: str, accuracy: float, *, seed: int = 0, code: str = CODE
+) -> FinishedSearch:
+    steps = (
+        Iteration(0, accuracy, accuracy, 1.0, (), code),
+        Iteration(1, None, accuracy, None, (Failure(FailureKind.SYNTAX, "bad"),), None),
+    )
+    usage = Usage(10, 100, 50)
+    result = SearchResult(benchmark, "model+1", seed, code, accuracy, 0, 0.25, steps, usage)
+    return FinishedSearch(policy, result, 3.0)
+
+
+def _searches() -> Searches:
+    return Searches(
+        searches=tuple(
+            _search(benchmark, policy, accuracy)
+            for policy, accuracy in (("warm_start", 0.5), ("rwr", 0.75))
+            for benchmark in ("chain_sum", "gcd")
+        ),
+        examples=tuple(
+            ExampleScore(benchmark, example, accuracy)
+            for benchmark in ("chain_sum", "gcd")
+            for example, accuracy in (("chain_of_thought", 0.25), ("direct", 0.0))
+        ),
+    )
+
+
+def test_searches_come_back_as_they_were_written(context: Context) -> None:
+    """The evaluation, another process, reads what the search stage found."""
+    write_searches(context, _searches())
+    assert read_searches(context.workspace.searches) == _searches()
+    text = (context.workspace.searches / "curves.csv").read_text()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["accuracy"] for row in rows[:2]] == ["0.5", ""]
+    summary = json.loads((context.workspace.searches / "summary.json").read_text())
+    assert summary["rwr"] == {"validation": {"chain_sum": 0.75, "gcd": 0.75}, "failed_share": 0.5}
+
+
+def test_missing_and_broken_searches_are_data_errors(tmp_path: Path) -> None:
+    """With the command that makes them."""
+    with pytest.raises(DataError, match="w4s search"):
+        read_searches(tmp_path)
+    (tmp_path / "searches.json").write_text('{"searches": [')
+    with pytest.raises(DataError, match=r"searches\.json: cannot be read"):
+        read_searches(tmp_path)
+
+
+def test_of_several_seeds_the_best_validation_is_tested() -> None:
+    """The choice never looks at the test split."""
+    first, second = _search("gcd", "rwr", 0.5), _search("gcd", "rwr", 0.75, seed=1)
+    assert Searches((first, second), ()).of("gcd", "rwr") is second
+
+
+def test_the_table_compares_baselines_examples_and_every_policy(context: Context) -> None:
+    """The methods of the table, in its order, for seen and unseen benchmarks."""
+    methods = finished_methods(context.params, _searches())
+    assert [method.name for method in methods[:5]] == [
+        "direct answer",
+        "chain of thought",
+        "best example",
+        "search, warm-started policy",
+        "search, trained policy (rwr)",
+    ]
+    assert [method.benchmark for method in methods] == ["chain_sum"] * 5 + ["gcd"] * 5
+    assert [method.validation for method in methods[:5]] == [None, None, 0.25, 0.5, 0.75]
+    assert methods[4].code == CODE
+
+
+def test_results_are_written_with_intervals_costs_and_runnable_workflows(
+    context: Context,
+) -> None:
+    """Table, metrics, pictures, and one readable workflow file for each benchmark."""
+    methods = finished_methods(context.params, _searches())
+    tests = [
+        TestResult(
+            method.benchmark,
+            method.name,
+            0.5,
+            wilson_interval(2, 4),
+            4,
+            0,
+            Usage(4, 40, 20),
+            (1.0, 0.0, 1.0, 0.0),
+        )
+        for method in methods
+    ]
+    rows = [
+        make_row(method, test, seen=method.benchmark == "chain_sum", seconds=1.5)
+        for method, test in zip(methods, tests, strict=True)
+    ]
+    write_results(context, rows=rows, tests=tests, searches=_searches(), candidates={})
+    folder = context.workspace.results
+    table = json.loads((folder / "table.json").read_text())
+    assert table[4] | {"low": 0, "high": 0} == {
+        "benchmark": "chain_sum",
+        "seen": True,
+        "method": "search, trained policy (rwr)",
+        "accuracy": 0.5,
+        "low": 0,
+        "high": 0,
+        "problems": 4,
+        "validation": 0.75,
+        "calls": 4,
+        "tokens": 60,
+        "search_calls": 10,
+        "search_tokens": 150,
+        "seconds": 1.5,
+    }
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["test"]["gcd"]["search_trained_policy_rwr"] == 0.5
+    assert load_workflow(folder / "workflows" / "gcd.py").code.endswith(CODE)
+    assert {"table.csv", "table.md", "accuracy.png", "searches.png", "scores.json"} <= {
+        file.name for file in folder.iterdir()
+    }
+
+
+def test_policies_are_compared_by_their_first_candidates() -> None:
+    """Trained minus starting policy, with an interval."""
+    found = compare_policies(
+        {
+            "warm_start": [FirstCandidates("gcd", "a", (0.0, 0.25, 0.0, 0.25), 1)],
+            "rwr": [FirstCandidates("gcd", "b", (0.75, 1.0, 1.0, 0.75), 0)],
+        },
+        seed=0,
+    )
+    assert found["mean"]["rwr"]["estimate"] == 0.875
+    gain = found["minus warm_start"]["rwr"]
+    assert gain["estimate"] == 0.75
+    assert gain["low"] > 0.4
+    assert found["broken"] == {"warm_start": 1, "rwr": 0}
+    assert compare_policies({"warm_start": [], "rwr": []}, seed=0) == {}
+
+
+def _trajectory() -> Trajectory:
+    feedback = Feedback(0.5, 4, (), {}, 0.0, Usage(4, 40, 20))
+    failure = Failure(FailureKind.RUNTIME, "NameError")
+    candidates = (
+        Candidate(0, Action("", CODE, CODE), (), feedback, 1.0),
+        Candidate(1, Action("", CODE, CODE), (failure,), feedback, 0.0),
+        Candidate(2, None, (failure, failure), None, None),
+        Candidate(3, None, (failure, failure), None, None),
+    )
+    return Trajectory("gcd", 0, 0, 0, "model", (Turn(0, (), candidates, 0),))
+
+
+def test_a_collection_is_summed_up(context: Context) -> None:
+    """Skipped candidates are counted, and leave neither accuracy nor reward."""
+    write_collection(context, [_trajectory()])
+    assert read_trajectories(context.workspace.trajectories / "trajectories.jsonl") == [
+        _trajectory()
+    ]
+    figures = summarise([_trajectory()])["benchmarks"]["gcd"]
+    assert figures == {
+        "candidates": 4,
+        "failed_share": 0.5,
+        "corrected_share": 0.25,
+        "mean_accuracy": 0.5,
+        "best_accuracy": 0.5,
+        "mean_reward": 0.5,
+        "rewarded_share": 0.5,
+    }
