@@ -107,7 +107,7 @@ class PolicyParams(Section):
     prompt_tokens: int = Field(ge=256)
     action_tokens: int = Field(ge=32)
     device: str = "auto"
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["auto", "float32", "bfloat16"] = "float32"
 
 
 class WarmStartParams(Section):
@@ -147,9 +147,12 @@ Objective = Literal["rwr", "sft", "sft_best"]
 
 
 class TrainParams(Section):
-    """Offline training on trajectories. `temperature` is the τ of exp(reward/τ)."""
+    """Offline training on trajectories. `temperature` is the τ of exp(reward/τ).
 
-    objectives: tuple[Objective, ...] = Field(min_length=1)
+    Without objectives nothing is trained: searches use the starting policy alone.
+    """
+
+    objectives: tuple[Objective, ...]
     temperature: float = Field(gt=0)
     epochs: int = Field(gt=0)
     learning_rate: float = Field(gt=0)

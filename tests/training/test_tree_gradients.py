@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
-from tests.training.tiny_models import ARCHITECTURES, VOCABULARY, tiny_model
 
+from tests.training.tiny_models import ARCHITECTURES, VOCABULARY, tiny_model
 from w4s.training.attention import TREE_ATTENTION
 from w4s.training.examples import Example
 from w4s.training.loss import ActionLikelihood

@@ -18,7 +18,13 @@ from w4s.errors import ConfigError
 from w4s.policy.base import PolicyReply
 from w4s.policy.local_chat import end_of_turn_id, prompt_ids
 from w4s.policy.local_decoding import Continuation, DecodingLimits, Prompt, decode
-from w4s.policy.local_model import load_model, load_tokenizer, model_identity, resolve_device
+from w4s.policy.local_model import (
+    load_model,
+    load_tokenizer,
+    model_identity,
+    resolve_device,
+    resolve_dtype,
+)
 from w4s.types import Message
 
 # a closed Python block that defines a function: whatever follows is no part of an action
@@ -51,15 +57,12 @@ class LocalPolicy:
         dtype: str = "float32",
         stop: re.Pattern[str] | None = CODE_ENDS,
     ) -> None:
-        suffix = "" if dtype == "float32" else f"@{dtype}"
+        place = resolve_device(device)
+        number = resolve_dtype(dtype, place)
+        suffix = "" if number == torch.float32 else "@bfloat16"
         self._identity = model_identity(model, adapter=adapter) + suffix
         self._tokenizer = load_tokenizer(model)
-        self._model = load_model(
-            model,
-            dtype=getattr(torch, dtype),
-            device=resolve_device(device),
-            adapter=adapter,
-        )
+        self._model = load_model(model, dtype=number, device=place, adapter=adapter)
         self._action_tokens = action_tokens
         self._stop = stop
         self._lock = threading.Lock()

@@ -44,6 +44,14 @@ def resolve_device(device: str) -> torch.device:
         ) from error
 
 
+def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """Return the torch dtype of "float32", "bfloat16", or "auto": the faster one on `device`."""
+    if dtype == "auto":
+        low = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bfloat16()
+        return torch.bfloat16 if low else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
+
+
 def model_source(model: str) -> str:
     """Return the folder or hub id that transformers loads for `model`; converts "embedded"."""
     return str(_converted()) if model == EMBEDDED else model
@@ -120,6 +128,15 @@ def adapter_digest(adapter: Path) -> str:
     except OSError as error:
         raise WeightsError(_no_adapter(adapter, error)) from error
     return digest.hexdigest()
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Return whether the processor multiplies bfloat16 itself; emulated it is the slower one."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:  # not Linux
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _is_whole(folder: Path) -> bool:

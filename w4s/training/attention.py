@@ -1,8 +1,8 @@
 """Attention over a packed tree: each run attends to its ancestors and causally to itself.
 
-One call of PyTorch's fused attention for each run, so that masked pairs cost neither time nor
-memory; registered with transformers, whose models call it in place of their own. Serves models
-whose attention is plain: full (no sliding window), no soft cap.
+Each run is a call of its own, so that masked pairs cost neither time nor memory. Registered with
+transformers, whose models call it in place of their own. Serves models whose attention is plain:
+full (no sliding window), no soft cap. `blocks` has the attention of bfloat16 on the CPU.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from transformers import PretrainedConfig
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from w4s.training.blocks import attend_in_blocks
 from w4s.training.trees import Run
 
 TREE_ATTENTION = "w4s_tree"
@@ -34,23 +35,33 @@ def attends_to_trees(config: PretrainedConfig) -> bool:
 def attend_to_runs(
     query: Tensor, key: Tensor, value: Tensor, *, runs: Sequence[Run], scaling: float
 ) -> Tensor:
-    """Return the attention of one packed row; all [1, heads, length, dim], runs in their order."""
+    """Return the attention of one packed row, [1, heads, length, dim].
+
+    query [1, heads, length, dim], key and value [1, key heads, length, dim]; the runs cover the
+    row in their order.
+    """
+    in_blocks = query.device.type == "cpu" and value.dtype == torch.bfloat16
+    attend = attend_in_blocks if in_blocks else _attend_fused
     parts = []
     for run in runs:
         spans = _joined((*run.context, (run.start, run.end)))
-        keys, values = _gather(key, spans), _gather(value, spans)
         rows = query[:, :, run.start : run.end]
-        length, total = rows.shape[2], keys.shape[2]
-        if length == total:
-            part = scaled_dot_product_attention(rows, keys, values, is_causal=True, scale=scaling)
-        elif query.device.type == "cuda":
-            bias = causal_lower_right(length, total)
-            part = scaled_dot_product_attention(rows, keys, values, attn_mask=bias, scale=scaling)
-        else:
-            mask = _lower_right(length, total, rows.dtype)
-            part = scaled_dot_product_attention(rows, keys, values, attn_mask=mask, scale=scaling)
-        parts.append(part)
+        parts.append(attend(rows, _gather(key, spans), _gather(value, spans), scaling=scaling))
     return torch.cat(parts, dim=2)
+
+
+def _attend_fused(query: Tensor, key: Tensor, value: Tensor, *, scaling: float) -> Tensor:
+    groups = query.shape[1] // key.shape[1]
+    keys, values = repeat_kv(key, groups), repeat_kv(value, groups)
+    length, total = query.shape[2], keys.shape[2]
+    if length == total:
+        return scaled_dot_product_attention(query, keys, values, is_causal=True, scale=scaling)
+    mask: Tensor
+    if query.device.type == "cuda":
+        mask = causal_lower_right(length, total)
+    else:
+        mask = _lower_right(length, total, query.dtype)
+    return scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scaling)
 
 
 def _joined(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -91,9 +102,9 @@ def _forward(
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **options
         )
-    groups = query.shape[1] // key.shape[1]
-    keys, values = repeat_kv(key, groups), repeat_kv(value, groups)
-    out = attend_to_runs(query, keys, values, runs=runs, scaling=scaling)
+    # under autocast the rotation of queries and keys has made them float32 again
+    rotated = query.to(value.dtype), key.to(value.dtype)
+    out = attend_to_runs(*rotated, value, runs=runs, scaling=scaling)
     return out.transpose(1, 2), None
 
 

@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from w4s.config import PolicyParams
 from w4s.errors import TrainingError, WeightsError
-from w4s.policy.local_model import model_source, resolve_device
+from w4s.policy.local_model import model_source, resolve_device, resolve_dtype
 from w4s.training.loss import CHUNK
 from w4s.training.schedule import Settings
 
@@ -25,7 +25,9 @@ def check_memory(policy: PolicyParams, settings: Settings) -> None:
         config = AutoConfig.from_pretrained(model_source(policy.model))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{policy.model}: the model's configuration: {error}") from error
-    due = estimate_bytes(config, settings, low=policy.dtype == "bfloat16")
+    due = estimate_bytes(
+        config, settings, low=resolve_dtype(policy.dtype, device) == torch.bfloat16
+    )
     free = _free_bytes(device)
     if due > free:
         raise TrainingError(

@@ -19,7 +19,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from w4s.config import PolicyParams
 from w4s.errors import TrainingError
 from w4s.files import atomic_folder
-from w4s.policy.local_model import EMBEDDED, EMBEDDED_HUB_ID, load_model, resolve_device
+from w4s.policy.local_model import (
+    EMBEDDED,
+    EMBEDDED_HUB_ID,
+    load_model,
+    resolve_device,
+    resolve_dtype,
+)
 from w4s.training.attention import TREE_ATTENTION, attends_to_trees
 
 _ALPHA_OF_RANK = 2  # LoRA's update is scaled by alpha / rank
@@ -59,13 +65,14 @@ def load_trainable(
             f"The policy {policy.model!r} is behind an endpoint ({policy.base_url}) and cannot be "
             "trained there. Unset policy.base_url and name a model that can be loaded here."
         )
-    low = policy.dtype == "bfloat16"
+    device = resolve_device(policy.device)
+    low = resolve_dtype(policy.dtype, device) == torch.bfloat16
     dtype = torch.bfloat16 if low and lora else torch.float32  # whole models keep exact weights
     adapted = start is not None and (start / "adapter_config.json").is_file()
     base = load_model(
         policy.model,
         dtype=dtype,
-        device=resolve_device(policy.device),
+        device=device,
         adapter=start if start is not None and not (adapted and lora) else None,
     )
     on_trees = _set_attention(base)

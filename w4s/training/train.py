@@ -116,7 +116,7 @@ def clone(
         batch_tokens=params.batch_tokens,
         lora=True,
         rank=params.rank,
-        gradient_checkpointing=False,
+        gradient_checkpointing=True,  # 2 GB instead of 5 for the embedded policy, a quarter slower
     )
     samples = pair_samples(pairs)
     weights = [1.0] * len(samples)
