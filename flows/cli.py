@@ -83,10 +83,25 @@ def train(
 
 @app.command()
 def search(
-    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
+    task: Annotated[
+        str | None,
+        typer.Option(help="A task of your own: prepare, search and test it, train nothing."),
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="With --task: a trained adapter.", metavar="FOLDER")
+    ] = None,
+    profile: Profile = None,
+    params: ParamsFile = "params.yaml",
+    settings: Settings = None,
 ) -> None:
-    """Search a workflow for every benchmark with every policy."""
-    _stage("search", profile, params, settings)
+    """Search a workflow for every benchmark with every policy, or for one task of your own."""
+    if task is None:
+        _stage("search", profile, params, settings)
+        return
+    from flows.cli_task import OWN_TASK, own_task_settings
+
+    own = own_task_settings(task, profile=profile, policy=policy)
+    _stage(OWN_TASK, profile, params, [*own, *(settings or [])])
 
 
 @app.command()
@@ -124,6 +139,32 @@ def ui(
 
     options = Options(params=params, profile=profile, settings=tuple(settings or ()))
     show_runs(port, options=options)
+
+
+@app.command()
+def init(
+    folder: Annotated[str, typer.Argument(help="Where rows and task file go.")] = "my_task",
+    params: ParamsFile = "params.yaml",
+) -> None:
+    """Write the files that a task of your own starts from."""
+    from flows.cli_task import begin_task
+
+    begin_task(folder, options=Options(params=params))
+
+
+@app.command()
+def check(
+    task: Annotated[str, typer.Argument(help="The task file.", metavar="FILE")],
+    profile: Profile = None,
+    params: ParamsFile = "params.yaml",
+    settings: Settings = None,
+) -> None:
+    """Try a task of your own on three rows: data, scorer, endpoint."""
+    from flows.cli_task import check_task
+
+    options = Options(params=params, profile=profile, settings=tuple(settings or ()))
+    if not check_task(task, options=options):
+        raise typer.Exit(2)
 
 
 @app.command()

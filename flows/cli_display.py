@@ -76,7 +76,7 @@ def show_results(command: str, workspace: Workspace) -> None:
     """Print the final table where the command made one, then where the files are."""
     console = Console(highlight=False)
     table = workspace.results / "table.json"
-    if command in {"all", "evaluate"} and table.exists():
+    if command in {"all", "evaluate", "own_task"} and table.exists():
         _show_table(console, table)
     console.print(f"Files: {workspace.root}", markup=False, soft_wrap=True)
     for folder, what in _FOLDERS:

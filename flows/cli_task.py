@@ -1,0 +1,95 @@
+"""`w4s init` and `w4s check`: begin a task of one's own, and try it before anything is spent."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.options import Options
+from w4s.benchmarks.base import Benchmark
+from w4s.benchmarks.registry import get_benchmark
+from w4s.config import Params
+from w4s.errors import W4SError
+from w4s.starter import write_starter
+from w4s.task_check import (
+    ROWS,
+    Finding,
+    all_problems,
+    check_endpoint,
+    check_scorer,
+    check_sizes,
+)
+from w4s.types import Problem
+
+OWN_TASK = "own_task"
+
+
+def begin_task(folder: str, *, options: Options) -> None:
+    """Write the files to start from and say what to do next. Raises ConfigError."""
+    starter = write_starter(Path(folder), project=options.project)
+    sys.stdout.write(
+        f"Wrote {starter.data}, {starter.task} and {starter.profile}.\n"
+        f"1. Put your questions and answers into {starter.data}, and say in {starter.task}\n"
+        "   what is asked and how answers are scored.\n"
+        f"2. Try it on {ROWS} rows: w4s check {starter.task} --profile {starter.profile.stem}\n"
+        f"3. Search:          w4s search --task {starter.task} --profile {starter.profile.stem}\n"
+    )
+
+
+def check_task(task: str, *, options: Options) -> bool:
+    """Print what holds and what does not; return whether everything does."""
+    findings = asyncio.run(_check(task, options))
+    bad = sum(not finding.good for finding in findings)
+    sys.stdout.write(f"{bad} problems found.\n" if bad else "Everything is ready to search.\n")
+    return not bad
+
+
+def own_task_settings(task: str, *, profile: str | None, policy: str | None) -> list[str]:
+    """Return the settings that make a run a search on `task` alone, without training.
+
+    `policy` is a folder with a trained adapter. A profile decides the workspace where there is one.
+    """
+    path = Path(task)
+    settings = [f'benchmarks.seen=["{path.as_posix()}"]', "benchmarks.unseen=[]"]
+    settings.append("train.objectives=[]")
+    if profile is None:
+        name = path.resolve().parent.name if path.stem == "task" else path.stem
+        settings.append(f"workspace=runs/{name}")
+    if policy is not None:
+        settings += ["warm_start.enabled=true", f"warm_start.adapter={Path(policy).resolve()}"]
+    return settings
+
+
+async def _check(task: str, options: Options) -> list[Finding]:
+    """Look at one part after another; a part that fails as a whole ends the check."""
+    params = options.load()
+    findings: list[Finding] = []
+    try:
+        problems = await asyncio.to_thread(lambda: all_problems(get_benchmark(task)))
+        _show(findings, [check_sizes(problems, params.benchmarks)])
+        await _check_parts(task, problems, params, findings, folder=options.workspace(params).root)
+    except W4SError as error:
+        _show(findings, [Finding("task" if not findings else "next", False, str(error))])
+    return findings
+
+
+async def _check_parts(
+    task: str, problems: Sequence[Problem], params: Params, findings: list[Finding], *, folder: Path
+) -> None:
+    from w4s.runtime import open_workbench
+
+    async with open_workbench(params, workspace=folder) as workbench:
+        benchmark: Benchmark = get_benchmark(
+            task, sandbox=workbench.sandbox, executor=workbench.executor
+        )
+        _show(findings, await check_scorer(benchmark, problems))
+        _show(findings, await check_endpoint(benchmark, problems, workbench=workbench))
+
+
+def _show(findings: list[Finding], new: Sequence[Finding]) -> None:
+    findings.extend(new)
+    for finding in new:
+        mark = "ok " if finding.good else "BAD"
+        sys.stdout.write(f"{mark} {finding.part}: {finding.text}\n")

@@ -1,0 +1,68 @@
+"""`w4s init`, `w4s check` and the settings of `w4s search --task`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.cli_task import own_task_settings
+from w4s.config import load_params
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def w4s(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "params.yaml").write_text((PROJECT / "params.yaml").read_text())
+    return tmp_path
+
+
+def test_init_writes_and_says_what_is_next(folder: Path) -> None:
+    """The commands that it names carry the names that it wrote."""
+    done = w4s(folder, "init", "boxes")
+    assert done.returncode == 0, done.stderr
+    assert "w4s search --task boxes/task.yaml --profile boxes" in done.stdout
+    for name in ("boxes/data.csv", "boxes/task.yaml", "profiles/boxes.yaml"):
+        assert (folder / name).is_file()
+
+
+def test_check_lists_bad_rows_and_exits_with_2(folder: Path) -> None:
+    """Nothing is opened and nothing is asked before the rows are good."""
+    w4s(folder, "init", "boxes")
+    (folder / "boxes/data.csv").write_text("question,answer\none,1\ntwo,zwei\n,3\n")
+    done = w4s(folder, "check", "boxes/task.yaml", "--profile", "boxes")
+    assert done.returncode == 2, done.stderr
+    assert "BAD task: boxes/task.yaml: 2 of 3 rows are bad" in done.stdout
+    assert "data.csv:3: column 'answer' is no number: 'zwei'" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert not (folder / "runs").exists()
+
+
+def test_a_search_on_a_task_sees_that_task_alone_and_trains_nothing() -> None:
+    """The settings make valid parameters, with a workspace of the task's own."""
+    settings = own_task_settings("my, tasks/capitals.yaml", profile=None, policy="adapters/rwr")
+    params = load_params(PROJECT / "params.yaml", settings=tuple(settings))
+    assert params.benchmarks.all == ("my, tasks/capitals.yaml",)
+    assert params.train.objectives == ()
+    assert params.workspace == Path("runs/capitals")
+    assert params.warm_start.adapter == Path("adapters/rwr").resolve()
+
+
+def test_a_profile_keeps_its_workspace() -> None:
+    """`--profile` decides where the run is written."""
+    settings = own_task_settings("boxes/task.yaml", profile="boxes", policy=None)
+    assert not any(setting.startswith("workspace") for setting in settings)

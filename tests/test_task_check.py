@@ -1,0 +1,122 @@
+"""A task of one's own from nothing: the starter files, and what a check finds."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import AdderBenchmark, FakeExecutor, FakeSandbox
+from w4s.agent import CallLimits
+from w4s.benchmarks.custom import load_task
+from w4s.config import BenchmarkParams, load_params
+from w4s.errors import ConfigError, DataError
+from w4s.evaluation import Workbench
+from w4s.llm.base import CallFailed, ChatReply, ChatRequest, Executor
+from w4s.sandbox.base import Limits
+from w4s.starter import write_starter
+from w4s.task_check import all_problems, check_endpoint, check_scorer, check_sizes
+from w4s.types import Problem, Score
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def workbench(executor: Executor) -> Workbench:
+    return Workbench(executor, FakeSandbox(), Limits(), CallLimits(8, 1000, 50), Limits())
+
+
+def sizes(private: int = 4, public: int = 2, test: int = 10) -> BenchmarkParams:
+    return BenchmarkParams(seen=("x",), private=private, public=public, test=test)
+
+
+def test_the_starter_is_a_task_that_passes_its_own_check(tmp_path: Path) -> None:
+    """Rows that can be read, references that score 1, and enough of them for the profile."""
+    starter = write_starter(tmp_path / "boxes", project=tmp_path)
+    params = load_params(PROJECT / "params.yaml", overlays=(starter.profile,))
+    assert params.benchmarks.all == (starter.task.as_posix(),)
+    assert params.workspace == Path("runs/boxes")
+    benchmark = load_task(starter.task)
+    problems = all_problems(benchmark)
+    assert len(problems) == 30
+    assert check_sizes(problems, params.benchmarks).good
+    assert all(finding.good for finding in asyncio.run(check_scorer(benchmark, problems)))
+
+
+def test_a_starter_overwrites_nothing(tmp_path: Path) -> None:
+    """The second time every file is named and left as it is."""
+    starter = write_starter(tmp_path / "boxes", project=tmp_path)
+    starter.data.write_text("mine")
+    with pytest.raises(ConfigError, match=r"data\.csv.*already here"):
+        write_starter(tmp_path / "boxes", project=tmp_path)
+    assert starter.data.read_text() == "mine"
+
+
+def test_a_folder_whose_name_suits_no_profile_is_refused(tmp_path: Path) -> None:
+    """Nothing is written then."""
+    with pytest.raises(ConfigError, match="letters, digits"):
+        write_starter(tmp_path / "my boxes", project=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_few_rows_for_a_test_are_found() -> None:
+    """The figures of the splits are in the text."""
+    problems = AdderBenchmark().problems(6, seed=0)
+    finding = check_sizes(problems, sizes())
+    assert not finding.good
+    assert "6 different questions, but 4 private and 2 public" in finding.text
+
+
+def test_bad_rows_end_the_check_with_their_lines(tmp_path: Path) -> None:
+    """Line, what is wrong, how many."""
+    starter = write_starter(tmp_path / "boxes", project=tmp_path)
+    starter.data.write_text("question,answer\none,1\ntwo,zwei\n,3\n")
+    with pytest.raises(DataError, match=r"(?s)2 of 3 rows.*data\.csv:3: .*'zwei'.*data\.csv:4"):
+        all_problems(load_task(starter.task))
+
+
+def test_a_scorer_that_refuses_its_reference_is_found() -> None:
+    """The row and the scorer's reason are named."""
+
+    class Refusing(AdderBenchmark):
+        async def score(self, problem: Problem, answer: str) -> Score:
+            return Score(0.0, answer, "never content")
+
+    findings = asyncio.run(check_scorer(Refusing(), AdderBenchmark().problems(3, seed=0)))
+    assert [finding.good for finding in findings] == [False] * 3
+    assert "'0' does not score 1: never content" in findings[0].text
+
+
+def test_a_scorer_that_takes_anything_is_found() -> None:
+    """Another row's reference must not be right."""
+
+    class Content(AdderBenchmark):
+        async def score(self, problem: Problem, answer: str) -> Score:
+            return Score(1.0, answer, "always content")
+
+    findings = asyncio.run(check_scorer(Content(), AdderBenchmark().problems(3, seed=0)))
+    assert not any(finding.good for finding in findings)
+    assert "'2' counts as right, though '0' is" in findings[0].text
+
+
+def test_the_endpoint_answers_three_rows_and_its_cost_is_told() -> None:
+    """Three questions are asked, no more."""
+    executor = FakeExecutor(answer=lambda request, draw: "4")
+    problems = AdderBenchmark().problems(9, seed=0)
+    # the fake sandbox's handle has no reading of answers, so the workflow is a failure of its own
+    findings = asyncio.run(
+        check_endpoint(AdderBenchmark(), problems, workbench=workbench(executor))
+    )
+    assert len(executor.asked) == 3
+    assert findings[-1].text == "1.0 calls, 15 tokens a row"
+
+
+def test_an_endpoint_without_replies_is_found() -> None:
+    """A call that fails is a finding for each row."""
+
+    class Down:
+        async def chat(self, request: ChatRequest, *, draw: str) -> ChatReply:
+            raise CallFailed("timed out")
+
+    problems = AdderBenchmark().problems(3, seed=0)
+    findings = asyncio.run(check_endpoint(AdderBenchmark(), problems, workbench=workbench(Down())))
+    assert [finding.good for finding in findings] == [False, False, False, True]
+    assert "timed out" in findings[0].text

@@ -1,0 +1,119 @@
+"""Try a task of one's own on three rows before anything is spent: data, scorer, endpoint.
+
+Finds what is wrong and says so; it neither writes splits nor searches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from w4s.benchmarks.base import Benchmark, TooFewProblems
+from w4s.config import BenchmarkParams
+from w4s.evaluation import Workbench, run_problems, total_usage
+from w4s.types import FailureKind, Problem, ProblemResult, Score
+from w4s.workflow import builtin_workflow
+
+ROWS = 3
+_WORKFLOW = "direct"
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at, whether it is good, and what was seen."""
+
+    part: str
+    good: bool
+    text: str
+
+
+def check_sizes(problems: Sequence[Problem], sizes: BenchmarkParams) -> Finding:
+    """Say how the problems would be split, or why they cannot be."""
+    held_out = len(problems) - sizes.private - sizes.public
+    if held_out <= 0:
+        return Finding(
+            "data",
+            False,
+            f"{len(problems)} different questions, but {sizes.private} private and {sizes.public} "
+            "public validation problems leave none for the test. Add rows, or lower "
+            "benchmarks.private and benchmarks.public.",
+        )
+    test = min(held_out, sizes.test)
+    text = f"{len(problems)} different questions: {sizes.private} private, {sizes.public} public"
+    return Finding("data", True, f"{text}, {test} for the test")
+
+
+def all_problems(benchmark: Benchmark) -> list[Problem]:
+    """Return every problem of a benchmark whose size nobody knows.
+
+    Raises DataError listing the rows that cannot be used.
+    """
+    try:
+        return benchmark.problems(10**9, seed=0)
+    except TooFewProblems as error:
+        return benchmark.problems(error.available, seed=0)
+
+
+async def check_scorer(benchmark: Benchmark, problems: Sequence[Problem]) -> list[Finding]:
+    """Score each reference answer, which must be right, and one that must be wrong.
+
+    The wrong one is another row's reference. References of code are left out: a row may have none.
+    Raises ConfigError where the scorer itself is wrong.
+    """
+    chosen = [problem for problem in problems[:ROWS] if "tests" not in problem.data]
+    if not chosen:
+        return [Finding("scorer", True, "unit tests: nothing to try without a solution")]
+    findings: list[Finding] = []
+    for problem in chosen:
+        score = await benchmark.score(problem, problem.answer)
+        if score.value < 1.0:
+            findings.append(_unscored(problem, score))
+        wrong = next((p.answer for p in problems if p.answer != problem.answer), None)
+        if wrong is not None and (await benchmark.score(problem, wrong)).value >= 1.0:
+            text = f"{problem.id}: {_cut(wrong)} counts as right, though {_cut(problem.answer)} is"
+            findings.append(Finding("scorer", False, text))
+    if findings:
+        return findings
+    return [Finding("scorer", True, f"right and wrong answers told apart on {len(chosen)} rows")]
+
+
+async def check_endpoint(
+    benchmark: Benchmark, problems: Sequence[Problem], *, workbench: Workbench
+) -> list[Finding]:
+    """Answer three problems directly with the executor; what came back, and what it cost.
+
+    Raises EndpointError and BudgetError where the endpoint cannot be used at all.
+    """
+    chosen = problems[:ROWS]
+    results = await run_problems(
+        builtin_workflow(_WORKFLOW).code,
+        chosen,
+        benchmark=benchmark,
+        workbench=workbench,
+        draw="check/task",
+    )
+    findings = [_answered(p, r) for p, r in zip(chosen, results, strict=True)]
+    usage = total_usage(results)
+    text = f"{usage.calls / len(chosen):.1f} calls, {usage.tokens / len(chosen):.0f} tokens a row"
+    return [*findings, Finding("cost", True, text)]
+
+
+def _unscored(problem: Problem, score: Score) -> Finding:
+    text = f"{problem.id}: the reference answer {_cut(problem.answer)} does not score 1"
+    return Finding("scorer", False, f"{text}: {score.reason}. Choose another scorer.")
+
+
+def _answered(problem: Problem, result: ProblemResult) -> Finding:
+    question = f"{problem.id}: {_cut(problem.question)}"
+    failure = result.failure
+    if failure is not None:
+        good = failure.kind is not FailureKind.EXECUTOR
+        return Finding("endpoint", good, f"{question}: no answer ({failure.message})")
+    verdict = f"score {result.score.value:.2g}, right is {_cut(problem.answer)}"
+    return Finding("endpoint", True, f"{question} -> {_cut(str(result.answer))} ({verdict})")
+
+
+def _cut(text: str) -> str:
+    flat = " ".join(text.split())
+    return repr(flat if len(flat) <= _SHOWN else flat[: _SHOWN - 1] + "…")
