@@ -55,13 +55,19 @@ def trajectory_samples(
 
 
 def pair_samples(pairs: Sequence[tuple[Sequence[Message], str]]) -> list[Sample]:
-    """Return independent samples of states and replies, all with the same reward.
+    """Return samples of states and replies, all with the same reward; equal states share a tree.
 
     Raises TrainingError where there is none.
     """
     if not pairs:
         raise TrainingError("There is no example to clone. Raise warm_start.samples.")
-    return [Sample(tuple(state), reply, 0.0, f"pair-{i}") for i, (state, reply) in enumerate(pairs)]
+    places: dict[tuple[Message, ...], int] = {}
+    samples: list[Sample] = []
+    for messages, reply in pairs:
+        state = tuple(messages)
+        place = places.setdefault(state, len(places))
+        samples.append(Sample(state, reply, 0.0, f"pair-{place}"))
+    return samples
 
 
 @dataclass(frozen=True, slots=True)
