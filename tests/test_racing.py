@@ -77,3 +77,8 @@ def test_a_margin_stops_earlier() -> None:
         RaceRule(blocks=PROBLEMS, margin=0.8),
     )
     assert feedbacks[1].skipped > 5
+
+
+def test_a_race_without_entrants_is_over_at_once() -> None:
+    """A turn whose candidates are all broken is no error."""
+    assert run([], RaceRule()) == []

@@ -61,6 +61,8 @@ async def race(
 
     A stopped one has the accuracy on the problems that it ran, `skipped` > 0, and no case studies.
     """
+    if not entrants:  # no candidate of the turn was valid
+        return []
     lanes = [_Lane(entrant, []) for entrant in entrants]
     total = len(splits.private)
     size = -(-total // rule.blocks)
