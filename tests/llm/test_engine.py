@@ -408,6 +408,16 @@ async def test_the_key_is_found_nowhere(tmp_path: Path, caplog: pytest.LogCaptur
         assert KEY.encode() not in file.read_bytes()
 
 
+async def test_an_outage_does_not_show_the_key() -> None:
+    """The error of an endpoint that stays overloaded quotes its last word without the key."""
+    with ScriptedEndpoint(lambda _, __: Step(fault="503")) as endpoint:
+        endpoint.quoted = KEY
+        async with open_test_engine(endpoint, outage_seconds=0.0) as engine:
+            with pytest.raises(EndpointError, match=r"scripted 503 \*\*\*") as caught:
+                await engine.chat(question("a"), draw="collect/gsm/a")
+    assert KEY not in str(caught.value)
+
+
 def test_answers_of_the_scripted_endpoint_follow_from_the_request() -> None:
     """Runs can be compared because a reply is a function of messages and seed."""
     body = {"messages": [{"role": "user", "content": "a"}], "seed": 1}

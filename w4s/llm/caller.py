@@ -10,7 +10,7 @@ import json
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
@@ -133,7 +133,7 @@ class Caller:
                 body = self._body(request, choices)
                 completion = await self._attempt(request, body)
             except (openai.OpenAIError, MalformedReply, TimeoutError) as error:
-                fault = classify(error)
+                fault = self._scrubbed(classify(error))
             else:
                 self._succeeded(request, completion, asked=body.get("n", 1))
                 return completion
@@ -158,10 +158,15 @@ class Caller:
             )
         try:
             payload = json.loads(response.content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise MalformedReply(f"no JSON: {response.text[:80]!r}") from error
         characters = sum(len(message.content) for message in request.messages)
         return read_completion(payload, prompt_characters=characters)
+
+    def _scrubbed(self, fault: Fault) -> Fault:
+        """Return `fault` without the key, should the endpoint quote it: its text is logged."""
+        assert self._address is not None
+        return replace(fault, text=self._address.scrub(fault.text))
 
     def _succeeded(self, request: ResolvedRequest, completion: Completion, *, asked: int) -> None:
         if self._outage.ended():
@@ -181,11 +186,9 @@ class Caller:
         tries: _Tries,
     ) -> None:
         """Do what makes another try worthwhile, or raise."""
-        assert self._address is not None
-        fault_text = self._address.scrub(fault.text)
         match fault.remedy:
             case Remedy.STOP:
-                self._fatal = self._stop_message(fault, fault_text, request.model)
+                self._fatal = self._stop_message(fault, request.model)
                 raise EndpointError(self._fatal)
             case Remedy.ADAPT:
                 tries.adapted += 1
@@ -194,7 +197,7 @@ class Caller:
                 tries.failed += 1
                 if tries.failed > self._params.retries:
                     self._totals.events["failed"] += 1
-                    raise CallFailed(f"{fault_text} (after {tries.failed} tries)")
+                    raise CallFailed(f"{fault.text} (after {tries.failed} tries)")
                 self._totals.events["retry"] += 1
                 await self._timing.sleep(self._backoff(tries.failed))
             case Remedy.SLOW_DOWN | Remedy.WAIT:
@@ -224,7 +227,7 @@ class Caller:
         longest = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2.0 ** (attempt - 1))
         return longest * (0.5 + 0.5 * self._timing.rng.random())
 
-    def _stop_message(self, fault: Fault, text: str, model: str) -> str:
+    def _stop_message(self, fault: Fault, model: str) -> str:
         assert self._address is not None
         advice = {
             401: "Check OPENAI_API_KEY.",
@@ -232,7 +235,7 @@ class Caller:
             404: f"Check executor.model ({model!r}) and executor.base_url.",
         }.get(fault.status or 0, "The account's quota is used up: raise it or use another key.")
         return (
-            f"The endpoint {self._address.shown} refuses to answer: {text}. {advice} "
+            f"The endpoint {self._address.shown} refuses to answer: {fault.text}. {advice} "
             "Every reply so far is kept; start again to go on."
         )
 
@@ -259,8 +262,7 @@ class Caller:
         less = able.lesser(known, fault, body)
         if less is None or times > _MOST_ADAPTATIONS:
             self._totals.events["failed"] += 1
-            assert self._address is not None
-            raise CallFailed(self._address.scrub(fault.text))
+            raise CallFailed(fault.text)
         if less != known:
             self._totals.events["adapted"] += 1
             logger.info("Asking %s differently from now on: %s", model, fault.text)
