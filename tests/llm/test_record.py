@@ -148,3 +148,12 @@ async def test_calls_are_listed_measured_and_pruned(tmp_path: Path) -> None:
     assert prune_calls(path, CallFilter(draw="collect/gsm")) == 2
     assert [cost.group.stage for cost in measure_calls(path, CallFilter(), prices={})] == ["search"]
     assert sqlite3.connect(path).execute("SELECT count(*) FROM requests").fetchone() == (1,)
+
+
+async def test_a_reply_that_cannot_be_written_fails_and_stops_no_other(tmp_path: Path) -> None:
+    """Whoever waits for the write gets the error; the writer goes on."""
+    with Record(tmp_path / "r.sqlite") as record:
+        unwritable = RecordedReply(0, "a", "stop", 2**80, 5, 0.5)
+        with pytest.raises(OverflowError):
+            await asyncio.wait_for(record.write(wanted("huge"), [unwritable]), 10)
+        assert await asyncio.wait_for(record.write(wanted("next"), [reply()]), 10) == [reply()]

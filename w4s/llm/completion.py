@@ -15,6 +15,7 @@ from w4s.llm.request import sendable
 
 _CHARACTERS_PER_TOKEN = 4
 _MOST_CHARACTERS_PER_TOKEN = 12  # more is no usage of this text
+_MOST_TOKENS = 100_000_000  # more is no usage of any text
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def _choice(choice: Mapping[str, Any], raw: str) -> Choice:
     refused = bool(message.get("refusal")) or reason == "content_filter"
     return Choice(
         text="" if message.get("refusal") else sendable(strip_thinking(raw)),
-        finish_reason=reason if isinstance(reason, str) else "stop",
+        finish_reason=sendable(reason) if isinstance(reason, str) else "stop",
         refused=refused,
     )
 
@@ -87,7 +88,8 @@ def _raw_text(choice: Any) -> str:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return value if number and 0 <= value <= _MOST_TOKENS else None
 
 
 def _estimate(characters: int) -> int:

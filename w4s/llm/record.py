@@ -18,7 +18,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from w4s.errors import DataError
 from w4s.llm.record_file import connect
 from w4s.llm.request import ResolvedRequest
 
@@ -143,7 +142,7 @@ class Record:
             try:
                 connection = connection or connect(self.path)
                 outcome: list[list[RecordedReply]] | Exception = _insert(connection, batch)
-            except (sqlite3.Error, OSError, DataError) as error:
+            except Exception as error:  # noqa: BLE001  # handed on to whoever waits for the write
                 outcome = error
             _answer(batch, outcome)
         if connection is not None:
