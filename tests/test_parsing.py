@@ -1,3 +1,6 @@
+import warnings
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,3 +86,16 @@ def test_parsing_undoes_formatting(analysis: str) -> None:
     assert isinstance(action, Action)
     assert action.code == CODE
     assert last_code(action.text) == CODE
+
+
+def test_a_workflow_may_be_a_coroutine() -> None:
+    """The sandbox awaits `async def workflow`, so the parser takes it too."""
+    assert isinstance(parse_action(fenced("async " + CODE)), Action)
+
+
+def test_warnings_about_generated_code_are_not_ours(recwarn: pytest.WarningsRecorder) -> None:
+    """Code that Python warns about is taken, also where warnings are errors, and in silence."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert check_syntax(CODE + "\nif CODE is 'a':\n    pass\n") is None
+    assert not recwarn

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 
 from w4s.types import Action, Failure, FailureKind
 
@@ -44,13 +45,16 @@ def last_code(reply: str) -> str:
 def check_syntax(code: str) -> Failure | None:
     """Return a SYNTAX failure where `code` is not Python or defines no workflow, else None."""
     try:
-        tree = ast.parse(code)
-        compile(tree, "<workflow>", "exec", dont_inherit=True)
+        with warnings.catch_warnings():  # warnings about somebody else's code are not ours to print
+            warnings.simplefilter("ignore")
+            tree = ast.parse(code)
+            compile(tree, "<workflow>", "exec", dont_inherit=True)
     except SyntaxError as error:
         return Failure(FailureKind.SYNTAX, f"{type(error).__name__}: {error.msg}", error.lineno)
     except (ValueError, RecursionError, MemoryError) as error:
         return Failure(FailureKind.SYNTAX, f"{type(error).__name__}: {error}")
-    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    names = {node.name for node in tree.body if isinstance(node, functions)}
     if not names.intersection(ENTRY_POINTS):
         return Failure(FailureKind.SYNTAX, "No function workflow(agent, task) at the top level.")
     return None
