@@ -385,6 +385,23 @@ async def test_a_request_that_is_not_recorded_is_an_error_with_the_difference(
     assert "- temperature: 0.7\n+ temperature: 0.5" in message
 
 
+# ------------------------------------------------------------------ this machine
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "socks5://127.0.0.1:1"])
+async def test_a_server_on_loopback_is_asked_past_the_proxy(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    """A machine that reaches the package index by a proxy still reaches its own server."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("all_proxy", proxy)
+    with ScriptedEndpoint() as endpoint:
+        async with open_test_engine(endpoint, outage_seconds=0.0) as engine:
+            reply = await engine.chat(question("a"), draw="collect/gsm/a")
+    assert reply.texts
+
+
 # ------------------------------------------------------------------ the key
 
 

