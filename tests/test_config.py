@@ -61,6 +61,7 @@ def test_a_setting_goes_over_the_files() -> None:
     [
         ("search.iteration=3", "--set search.iteration=3: unknown parameter 'search.iteration'"),
         ("collect.turns=0", "--set collect.turns=0: collect.turns: .*found 0"),
+        ("limits.cpu_seconds=.inf", "limits.cpu_seconds: .*finite"),
         ("turns", "--set turns: section.key=value is due"),
         ("seed=[", "--set seed=\\[: the value cannot be read"),
     ],

