@@ -25,9 +25,8 @@ def check_memory(policy: PolicyParams, settings: Settings) -> None:
         config = AutoConfig.from_pretrained(model_source(policy.model))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{policy.model}: the model's configuration: {error}") from error
-    due = estimate_bytes(
-        config, settings, low=resolve_dtype(policy.dtype, device) == torch.bfloat16
-    )
+    low = resolve_dtype(policy.dtype, device) == torch.bfloat16
+    due = estimate_bytes(config, settings, low=low)
     free = _free_bytes(device)
     if due > free:
         raise TrainingError(

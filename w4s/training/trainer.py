@@ -93,11 +93,15 @@ class _Loop:
         optimizer = torch.optim.AdamW(
             trained.parameters.values(), lr=settings.learning_rate, weight_decay=0.0
         )
+        # begun at its second value: the first is a rate of nought, a step wasted
+        for group in optimizer.param_groups:
+            group["initial_lr"] = settings.learning_rate
         self.schedule = get_scheduler(
             "cosine",
             optimizer,
             num_warmup_steps=round(settings.warmup_ratio * len(self.steps)),
-            num_training_steps=len(self.steps),
+            num_training_steps=len(self.steps) + 1,
+            scheduler_specific_kwargs={"last_epoch": 0},
         )
         scorer = ActionLikelihood(trained.base, plain_head=trained.on_trees)
         self.scorer, self.optimizer = self.accelerator.prepare(scorer, optimizer)
