@@ -18,7 +18,7 @@ from w4s.llm.embedded import EmbeddedServer
 
 EMBEDDED_MODEL = "embedded"
 _DEFAULT_BASE_URL = "https://api.openai.com/v1"
-_NO_KEY = "none"  # the client wants one; a local server looks at none
+NO_KEY = "none"  # the client wants one; a local server looks at none
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Address:
     """A base URL and its key, which never shows."""
 
     base_url: str
-    api_key: str = field(default=_NO_KEY, repr=False)
+    api_key: str = field(default=NO_KEY, repr=False)
 
     @property
     def shown(self) -> str:
@@ -35,7 +35,7 @@ class Address:
 
     def scrub(self, text: str) -> str:
         """Return `text` without the key, should an endpoint quote it."""
-        secrets = [self.api_key if self.api_key != _NO_KEY else "", _password(self.base_url)]
+        secrets = [self.api_key if self.api_key != NO_KEY else "", _password(self.base_url)]
         for secret in filter(None, secrets):
             text = text.replace(secret, "***")
         return text
@@ -119,7 +119,7 @@ def configured_endpoint(
             f"executor.model is {executor.model!r}, but OPENAI_API_KEY is not set. Set it, or "
             "executor.base_url for a server without a key, or executor.model: embedded."
         )
-    return RemoteEndpoint(Address(base_url, key or _NO_KEY))
+    return RemoteEndpoint(Address(base_url, key or NO_KEY))
 
 
 def _password(base_url: str) -> str:

@@ -5,7 +5,6 @@ Asks for all replies in one request, so that the server reads the prompt once. K
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 
@@ -13,7 +12,9 @@ from openai import APIConnectionError, APIStatusError, AsyncOpenAI, BadRequestEr
 from openai.types.chat import ChatCompletionMessageParam
 from openai.types.chat.chat_completion import Choice
 
+from w4s.concurrency import gather
 from w4s.errors import EndpointError
+from w4s.llm.endpoint import NO_KEY, Address
 from w4s.policy.base import PolicyReply
 from w4s.seeds import derive_seed
 from w4s.types import Message
@@ -39,19 +40,19 @@ class EndpointPolicy:
         client: AsyncOpenAI | None = None,
     ) -> None:
         self._model = model
-        self._base_url = base_url
+        self._address = Address(base_url, os.environ.get("OPENAI_API_KEY") or NO_KEY)
         self._action_tokens = action_tokens
         self._client = client or AsyncOpenAI(
             base_url=base_url,
-            api_key=os.environ.get("OPENAI_API_KEY") or "none",
+            api_key=self._address.api_key,
             timeout=_TIMEOUT_SECONDS,
             max_retries=_RETRIES,
         )
 
     @property
     def identity(self) -> str:
-        """Names model and endpoint."""
-        return f"{self._model}@{self._base_url}"
+        """Names model and endpoint, without a password in its address: it stands in files."""
+        return f"{self._model}@{self._address.shown}"
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Estimate the prompt's length in tokens, on the long side, without the tokeniser."""
@@ -73,7 +74,7 @@ class EndpointPolicy:
             choices = []
         rest = range(len(choices), n)
         singles = (self._single(messages, temperature, derive_seed(seed, i)) for i in rest)
-        replies = [choice for found in await asyncio.gather(*singles) for choice in found]
+        replies = [choice for found in await gather(singles) for choice in found]
         return [_reply(choice) for choice in (choices + replies)[:n]]
 
     async def _single(
@@ -109,7 +110,8 @@ class EndpointPolicy:
 
     def _refusal(self, error: object) -> str:
         return (
-            f"{self._base_url}: the policy {self._model!r} gave no reply: {error}. Check "
+            f"{self._address.shown}: the policy {self._model!r} gave no reply: "
+            f"{self._address.scrub(str(error))}. Check "
             "policy.base_url, policy.model and OPENAI_API_KEY, and that the server runs."
         )
 
