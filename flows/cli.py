@@ -128,6 +128,37 @@ def solve(
 
 
 @app.command()
+def export(
+    workflow: Annotated[str, typer.Option(help="A workflow file, or a built-in name.")],
+    out: Annotated[str, typer.Option(help="The folder to write.", metavar="FOLDER")],
+    profile: Profile = None,
+    params: ParamsFile = "params.yaml",
+    settings: Settings = None,
+) -> None:
+    """Write a workflow as a folder that runs with only `openai` installed."""
+    from flows.cli_export import export_folder
+
+    options = Options(params=params, profile=profile, settings=tuple(settings or ()))
+    export_folder(workflow, out, options=options)
+
+
+@app.command()
+def serve(
+    workflow: Annotated[str, typer.Option(help="A workflow file, or a built-in name.")],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port.", min=1, max=65535)] = 8000,
+    profile: Profile = None,
+    params: ParamsFile = "params.yaml",
+    settings: Settings = None,
+) -> None:
+    """Answer OpenAI chat completions with a workflow, sandboxed, until Ctrl-C."""
+    from flows.cli_export import serve_workflow
+
+    options = Options(params=params, profile=profile, settings=tuple(settings or ()))
+    serve_workflow(workflow, host=host, port=port, options=options)
+
+
+@app.command()
 def ui(
     port: Annotated[int, typer.Option(help="The port on loopback.", min=1, max=65535)] = 5000,
     profile: Profile = None,

@@ -1,0 +1,125 @@
+"""The exported folder: complete, stand-alone, and honest about its figures."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from tests.endpoint import ScriptedEndpoint
+from w4s.config import ExecutorParams, load_params
+from w4s.errors import ConfigError
+from w4s.export.card import read_facts
+from w4s.export.folder import export_workflow
+from w4s.report.rows import ResultRow
+from w4s.workflow import Workflow, builtin_workflow, load_workflow, save_workflow
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def executor(**changes: object) -> ExecutorParams:
+    params = load_params(PROJECT / "params.yaml").executor
+    return params.model_copy(update={"model": "big", **changes})
+
+
+def row(method: str, validation: float | None, accuracy: float) -> ResultRow:
+    return ResultRow(
+        "adder", True, method, accuracy, 0.7, 0.9, 50, validation, 100, 20_000, 9, 99, 12.0
+    )
+
+
+def results(folder: Path) -> Path:
+    """A results folder as the evaluation leaves it; returns the workflow's path."""
+    path = folder / "workflows" / "adder.py"
+    path.parent.mkdir(parents=True)
+    notes = {"benchmark": "adder", "found by": "rwr, seed 0", "validation": "0.900"}
+    save_workflow(path, builtin_workflow("code_generation"), notes=notes)
+    rows = [row("best example", 0.95, 0.1), row("search, a", 0.7, 0.2), row("search, b", 0.9, 0.8)]
+    (folder / "table.json").write_text(json.dumps([asdict(r) for r in rows]))
+    return path
+
+
+def export(path: Path, folder: Path, **changes: object) -> Path:
+    export_workflow(
+        load_workflow(path), folder, facts=read_facts(path), executor=executor(**changes)
+    )
+    return folder
+
+
+def test_the_card_holds_the_figures_of_the_search_that_found_it(tmp_path: Path) -> None:
+    """Accuracy, interval, cost of a question, executor, date, and the notes of the file."""
+    prices = {"big": {"prompt": 1.0, "completion": 2.0}}
+    changed = ExecutorParams.model_validate({**executor().model_dump(), "prices": prices})
+    path = results(tmp_path / "results")
+    card = export(path, tmp_path / "out", prices=changed.prices) / "README.md"
+    text = card.read_text()
+    for due in (
+        "| executor | big |",
+        "| found by | rwr, seed 0 |",
+        "| test accuracy | 0.800, 95 % interval [0.700, 0.900], 50 held-out problems |",
+        "| cost of a question | 2.0 calls, 400 tokens, at most 0.000800 USD |",
+        "| workflow written | 20",
+        "**not** a sandbox",
+    ):
+        assert due in text
+
+
+def test_a_workflow_without_results_has_no_figures(tmp_path: Path) -> None:
+    """Nothing is invented."""
+    path = tmp_path / "mine.py"
+    path.write_text("def solver(agent, task):\n    return {'answer': task}\n")
+    folder = export(path, tmp_path / "out")
+    text = (folder / "README.md").read_text()
+    assert "No test result lies beside the workflow." in text
+    assert "test accuracy" not in text
+    assert "from workflow import solver" in (folder / "answer.py").read_text()
+
+
+def test_it_imports_the_standard_library_and_openai_alone(tmp_path: Path) -> None:
+    """Every import of every file, so that requirements.txt is the whole truth."""
+    folder = export(results(tmp_path / "results"), tmp_path / "out")
+    allowed = {*sys.stdlib_module_names, "openai", "runtime", "workflow"}
+    files = list(folder.rglob("*.py"))
+    assert len(files) == 9
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            else:
+                continue
+            assert {name.partition(".")[0] for name in names} <= allowed, file
+
+
+def test_it_answers_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """The whole folder, against an endpoint: the model's code is run, its value is the answer."""
+    folder = export(results(tmp_path / "results"), tmp_path / "out")
+    code = "```python\ndef solution():\n    return 6 * 7\n```"
+    with ScriptedEndpoint(answer=lambda body, index: code) as endpoint:
+        done = subprocess.run(
+            [sys.executable, "answer.py", "What is 6 times 7?"],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "OPENAI_BASE_URL": endpoint.base_url},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert done.stdout == "42\n", done.stderr
+
+
+def test_an_export_overwrites_nothing(tmp_path: Path) -> None:
+    """A folder that is there stays as it is."""
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ConfigError, match="nothing is overwritten"):
+        export_workflow(
+            Workflow("w", builtin_workflow("direct").code),
+            tmp_path / "out",
+            facts=read_facts(PROJECT / "w4s" / "workflows" / "direct.py"),
+            executor=executor(),
+        )

@@ -1,0 +1,107 @@
+"""`w4s export` and `w4s serve` as a person meets them."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.endpoint import ScriptedEndpoint
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "flows.cli", *arguments]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "params.yaml").write_text((PROJECT / "params.yaml").read_text())
+    return tmp_path
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(PROJECT), "HOME": str(folder), **more}
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_export_writes_a_folder_and_says_how_to_use_it(folder: Path) -> None:
+    """A built-in workflow by its name; the second time is refused."""
+    arguments = ("export", "--workflow", "direct", "--out", "home")
+    done = run(folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "cd home && pip install -r requirements.txt" in done.stdout
+    assert (folder / "home/runtime/agent.py").is_file()
+    again = run(folder, *arguments)
+    assert again.returncode == 2
+    assert "home: is there already" in again.stderr
+
+
+def test_an_unknown_workflow_is_refused_with_the_known_names(folder: Path) -> None:
+    """Neither a file nor a built-in name."""
+    done = run(folder, "export", "--workflow", "directly", "--out", "home")
+    assert done.returncode == 2
+    assert "directly: no such workflow file. Built in: chain_of_thought" in done.stderr
+
+
+def test_a_port_in_use_is_refused(folder: Path) -> None:
+    """Before executor and sandbox are opened."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = run(folder, "serve", "--workflow", "direct", "--port", str(port))
+    assert done.returncode == 2
+    assert f"port {port} on 127.0.0.1 cannot be used" in done.stderr
+
+
+@pytest.mark.slow
+def test_serve_answers_over_http_and_ends_with_ctrl_c(folder: Path) -> None:
+    """The real sandbox, the real engine, a scripted executor behind it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with ScriptedEndpoint(answer=lambda body, index: "It is 42.") as endpoint:
+        arguments = ("serve", "--workflow", "direct", "--port", str(port))
+        serving = subprocess.Popen(
+            command(*arguments, "--set", "executor.model=big"),
+            cwd=folder,
+            env=environment(folder, OPENAI_BASE_URL=endpoint.base_url, OPENAI_API_KEY="k"),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert serving.stderr is not None
+            first = serving.stderr.readline()
+            assert re.search(rf"model 'direct' at http://127\.0\.0\.1:{port}/v1", first)
+            body = {"messages": [{"role": "user", "content": "6 * 7?"}]}
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{port}/v1/chat/completions", json.dumps(body).encode()
+            )
+            with urllib.request.urlopen(request, timeout=60) as reply:
+                answered = json.load(reply)
+            assert answered["choices"][0]["message"]["content"] == "42"
+            serving.send_signal(signal.SIGINT)
+            _, rest = serving.communicate(timeout=30)
+            assert "Traceback" not in rest
+        finally:
+            serving.kill()
+            serving.wait()

@@ -1,0 +1,135 @@
+"""A workflow behind the OpenAI protocol, asked by a client over HTTP without a socket."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fakes import FakeExecutor, FakeSandbox
+from w4s.agent import CallLimits
+from w4s.errors import BudgetError, EndpointError, W4SError
+from w4s.evaluation import Workbench
+from w4s.llm.base import ChatReply, ChatRequest, Executor
+from w4s.sandbox.base import Limits
+from w4s.serving import make_app
+from w4s.workflow import Workflow
+
+ECHO = Workflow(
+    "echo",
+    "def workflow(agent, task):\n"
+    '    messages = [{"role": "user", "content": task}]\n'
+    '    return {"answer": agent.call_llm(messages=messages, temperature=0.5)[0]}',
+)
+BROKEN = Workflow("broken", "def workflow(agent, task):\n    return 1 / 0")
+
+
+def ask(
+    body: Any, *, workflow: Workflow = ECHO, executor: Executor | None = None
+) -> httpx.Response:
+    bench = Workbench(
+        executor or FakeExecutor(), FakeSandbox(), Limits(), CallLimits(8, 1000, 50), Limits()
+    )
+    transport = httpx.ASGITransport(make_app(workflow, workbench=bench))
+
+    async def post() -> httpx.Response:
+        async with httpx.AsyncClient(transport=transport, base_url="http://w4s") as client:
+            if body is None:
+                return await client.get("/v1/models")
+            content = body if isinstance(body, str) else json.dumps(body)
+            return await client.post("/v1/chat/completions", content=content)
+
+    return asyncio.run(post())
+
+
+def user(text: str) -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def test_a_question_is_answered_in_the_form_of_a_completion() -> None:
+    """Content, and the tokens that the workflow used with the executor."""
+    reply = ask({"model": "echo", "messages": [user("1 + 1?")]}).json()
+    assert reply["choices"][0]["message"] == {"role": "assistant", "content": "1 + 1?"}
+    assert reply["usage"] == {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    assert (reply["object"], reply["model"]) == ("chat.completion", "echo")
+
+
+@pytest.mark.parametrize(
+    ("messages", "question"),
+    [
+        ([{"role": "system", "content": "Be brief."}, user("Why?")], "Be brief.\n\nWhy?"),
+        (
+            [user("A"), {"role": "assistant", "content": "B"}, user("C")],
+            "User: A\n\nAssistant: B\n\nUser: C",
+        ),
+        ([{"role": "user", "content": [{"type": "text", "text": "parts"}]}], "parts"),
+    ],
+)
+def test_nothing_of_a_conversation_is_lost(messages: list[Any], question: str) -> None:
+    """Instructions and earlier turns are part of the question."""
+    assert ask({"messages": messages}).json()["choices"][0]["message"]["content"] == question
+
+
+def test_a_stream_holds_the_same_answer() -> None:
+    """Chunks, then the end mark."""
+    lines = ask({"messages": [user("hello")], "stream": True}).text.strip().split("\n\n")
+    assert lines[-1] == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+    assert chunks[0]["choices"][0]["delta"]["content"] == "hello"
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+def test_another_seed_is_another_draw() -> None:
+    """The same seed is answered from the record."""
+    executor = FakeExecutor()
+    for seed in (0, 0, 1):
+        ask({"messages": [user("x")], "seed": seed}, executor=executor)
+    assert [draw for _, draw in executor.asked] == ["serve/echo/s0/0"] * 2 + ["serve/echo/s1/0"]
+
+
+def test_the_model_list_holds_the_workflow() -> None:
+    """As clients ask for it before they choose."""
+    assert [model["id"] for model in ask(None).json()["data"]] == ["echo"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("{", "Invalid JSON"),
+        ({}, "messages: Field required"),
+        ({"messages": []}, "messages: List should have at least 1 item"),
+        ({"messages": [user("x")], "n": 2}, "n: Input should be less than or equal to 1"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            "only text is read",
+        ),
+    ],
+)
+def test_a_wrong_request_is_told_what_is_wrong(body: Any, said: str) -> None:
+    """Status 400 and OpenAI's form of an error."""
+    reply = ask(body)
+    assert reply.status_code == 400
+    assert said in reply.json()["error"]["message"]
+
+
+def test_a_workflow_without_an_answer_is_an_error() -> None:
+    """Never an empty answer."""
+    reply = ask({"messages": [user("x")]}, workflow=BROKEN)
+    assert reply.status_code == 500
+    assert "ZeroDivisionError" in reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(("error", "status"), [(BudgetError, 429), (EndpointError, 502)])
+def test_trouble_with_the_executor_has_a_status_of_its_own(
+    error: type[W4SError], status: int
+) -> None:
+    """A client can tell a used-up budget from an endpoint that is down."""
+
+    class Refusing:
+        async def chat(self, request: ChatRequest, *, draw: str) -> ChatReply:
+            raise error("no more")
+
+    reply = ask({"messages": [user("x")]}, executor=Refusing())
+    assert (reply.status_code, reply.json()["error"]["message"]) == (status, "no more")

@@ -1,0 +1,138 @@
+"""The card of an exported workflow: what it is, how good, at what cost, with which executor.
+
+Says only what is known: figures come from the results beside the workflow, where there are any.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from w4s.config import ExecutorParams
+from w4s.errors import DataError
+from w4s.llm.endpoint import EMBEDDED_MODEL
+from w4s.llm.totals import TOKENS_OF_A_PRICE
+from w4s.report.rows import ResultRow
+
+_NOTE = re.compile(r"# (?P<key>\S(?: ?\S)*?)  +(?P<value>\S.*)")
+_ROWS = TypeAdapter(list[ResultRow])
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a workflow: the notes in its file, its test result, when it was written."""
+
+    notes: Mapping[str, str]
+    result: ResultRow | None
+    written: date
+
+
+def read_facts(workflow: Path) -> Facts:
+    """Return what the workflow's file and the results around it (`table.json`) say.
+
+    Raises DataError for results that cannot be read.
+    """
+    notes: dict[str, str] = {}
+    for line in workflow.read_text(encoding="utf-8").splitlines():
+        match = _NOTE.fullmatch(line)
+        if match is None:
+            break
+        notes[match["key"]] = match["value"]
+    written = date.fromtimestamp(workflow.stat().st_mtime)
+    return Facts(notes, _result(workflow, notes.get("benchmark")), written)
+
+
+def card(name: str, facts: Facts, *, entry_point: str, executor: ExecutorParams) -> str:
+    """Return the card as Markdown; `entry_point` is the workflow's function."""
+    rows = [
+        ("executor", executor.model),
+        ("workflow written", facts.written.isoformat()),
+        *((key, value) for key, value in facts.notes.items() if key != "run"),
+        *_figures(facts.result, executor),
+    ]
+    table = "".join(f"| {key} | {value} |\n" for key, value in rows)
+    measured = "" if facts.result else "\nNo test result lies beside the workflow.\n"
+    if executor.model == EMBEDDED_MODEL:
+        measured += _EMBEDDED
+    return _CARD.format(name=name, table=table, measured=measured, entry_point=entry_point)
+
+
+def _result(workflow: Path, benchmark: str | None) -> ResultRow | None:
+    """Return the row of the search that found the workflow: the best one by validation."""
+    table = workflow.resolve().parent.parent / "table.json"
+    if benchmark is None or not table.is_file():
+        return None
+    try:
+        rows = _ROWS.validate_json(table.read_bytes())
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise DataError(f"{table}: no table of results: {error}") from error
+    own = [
+        row
+        for row in rows
+        if row.benchmark == benchmark
+        and row.validation is not None
+        and row.method.startswith("search")
+    ]
+    return max(own, key=lambda row: row.validation or 0.0, default=None)
+
+
+def _figures(row: ResultRow | None, executor: ExecutorParams) -> list[tuple[str, str]]:
+    if row is None:
+        return []
+    accuracy = f"{row.accuracy:.3f}, 95 % interval [{row.low:.3f}, {row.high:.3f}]"
+    calls, tokens = row.calls / row.problems, row.tokens / row.problems
+    cost = f"{calls:.1f} calls, {tokens:.0f} tokens"
+    price = executor.prices.get(executor.model)
+    if price is not None:
+        most = tokens * max(price.prompt, price.completion) / TOKENS_OF_A_PRICE
+        cost += f", at most {most:.6f} USD"
+    return [
+        ("found by", row.method),
+        ("test accuracy", f"{accuracy}, {row.problems} held-out problems"),
+        ("cost of a question", cost),
+        ("seconds of the test", f"{row.seconds:.0f}"),
+    ]
+
+
+_EMBEDDED = """
+The embedded executor is a llama.cpp server that w4s starts. Here, name a model of your own with
+W4S_MODEL; the figures above are not about it.
+"""
+
+_CARD = """\
+# {name}
+
+A workflow that w4s (Weak-for-Strong Harnessing, arXiv 2504.04785) found: `workflow.py`, a Python
+function that calls a language model to answer a question.
+
+| | |
+| --- | --- |
+{table}{measured}
+## Use
+
+    pip install -r requirements.txt
+    export OPENAI_API_KEY=...            # and OPENAI_BASE_URL for another endpoint
+    python answer.py "QUESTION"          # W4S_MODEL names another model
+
+From Python:
+
+    from openai import OpenAI
+    from runtime.agent import Agent
+    from workflow import {entry_point}
+
+    agent = Agent(OpenAI(), model="...")
+    print({entry_point}(agent, "QUESTION")["answer"])
+
+## Safety
+
+`workflow.py` was written by a language model: read it before you run it. `execute_code` runs code
+that the executor writes in a process of its own with limits on time and memory and without your
+environment, but it is **not** a sandbox: that process can read files and reach the network. Where
+that matters use a container, or `w4s serve --workflow`, which runs everything isolated.
+"""

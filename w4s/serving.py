@@ -1,0 +1,204 @@
+"""A workflow behind the OpenAI protocol: each chat completion is one run of it in the sandbox.
+
+The conversation becomes the workflow's question. Sampling parameters of a request are the
+workflow's own business and are ignored, but for `seed`: another seed is another draw. It knows no
+users: whoever reaches the port may ask, which is why `w4s serve` binds to loopback.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from w4s.errors import BudgetError, EndpointError, W4SError
+from w4s.evaluation import Workbench, answer_text, failure_of, make_handle
+from w4s.sandbox.base import SandboxResult
+from w4s.seeds import derive_seed
+from w4s.types import Failure, Usage
+from w4s.workflow import Workflow
+
+_MOST_BYTES = 4 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A workflow's answer to a question, or why there is none; and what it cost."""
+
+    text: str | None
+    failure: Failure | None
+    usage: Usage
+
+
+class _Part(BaseModel):
+    type: str
+    text: str = ""
+
+
+class _Message(BaseModel):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[_Part]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    messages: list[_Message] = Field(min_length=1)
+    model: str = ""
+    stream: bool = False
+    n: int = Field(default=1, ge=1, le=1)
+    seed: int = 0
+
+
+async def answer(
+    workflow: Workflow, question: str, *, workbench: Workbench, seed: int = 0
+) -> Answer:
+    """Run `workflow` on one question; the same question and seed are the same draw.
+
+    Raises EndpointError and BudgetError where the executor cannot be used.
+    """
+    draw = f"serve/{workflow.name}/s{seed}"
+    handle = make_handle(workbench, draw)
+    result: SandboxResult = await workbench.sandbox.run_workflow(
+        workflow.code,
+        task=question,
+        handler=handle,
+        limits=workbench.limits,
+        seed=derive_seed(draw, question),
+    )
+    failure = failure_of(result, handle)
+    text = None if failure is not None else answer_text(result.value["answer"])
+    return Answer(text, failure, handle.usage)
+
+
+def make_app(workflow: Workflow, *, workbench: Workbench) -> Starlette:
+    """Return the application: POST /v1/chat/completions, GET /v1/models, GET /health."""
+
+    async def complete(request: Request) -> Response:
+        try:
+            body = await _read(request)
+        except ValueError as error:
+            return _error(400, "invalid_request_error", str(error))
+        question = question_of(body.messages)
+        try:
+            found = await answer(workflow, question, workbench=workbench, seed=body.seed)
+        except W4SError as error:
+            return _trouble(error)
+        if found.failure is not None:
+            message = f"the workflow gave no answer: {found.failure.message}"
+            return _error(500, "workflow_failed", message)
+        completion = _completion(workflow.name, found)
+        if body.stream:
+            return StreamingResponse(_events(completion), media_type="text/event-stream")
+        return JSONResponse(completion)
+
+    async def models(_: Request) -> Response:
+        model = {"id": workflow.name, "object": "model", "created": 0, "owned_by": "w4s"}
+        return JSONResponse({"object": "list", "data": [model]})
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    return Starlette(
+        routes=[
+            Route("/v1/chat/completions", complete, methods=["POST"]),
+            Route("/v1/models", models),
+            Route("/health", health),
+        ]
+    )
+
+
+def question_of(messages: Sequence[_Message]) -> str:
+    """Return the question that a conversation asks: one message as it is, several as a script."""
+    texts = [(message.role, _text(message)) for message in messages]
+    if len(texts) == 1:
+        return texts[0][1]
+    instructions = [text for role, text in texts if role in {"system", "developer"}]
+    turns = [(role, text) for role, text in texts if role in {"user", "assistant"}]
+    if len(turns) == 1:
+        return "\n\n".join([*instructions, turns[0][1]])
+    script = [f"{role.capitalize()}: {text}" for role, text in turns]
+    return "\n\n".join([*instructions, *script])
+
+
+def _text(message: _Message) -> str:
+    if isinstance(message.content, str):
+        return message.content
+    return "\n".join(part.text for part in message.content)
+
+
+async def _read(request: Request) -> _Body:
+    """Return the request's body. Raises ValueError saying what is wrong with it."""
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > _MOST_BYTES:
+            raise ValueError(f"the request is longer than {_MOST_BYTES} bytes")
+    try:
+        return _checked(_Body.model_validate_json(bytes(data)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{where}: {first['msg']}") from error
+
+
+def _checked(body: _Body) -> _Body:
+    for number, message in enumerate(body.messages):
+        parts = message.content if isinstance(message.content, list) else []
+        other = next((part.type for part in parts if part.type != "text"), None)
+        if other is not None:
+            raise ValueError(f"messages.{number}: a part of type {other!r}; only text is read")
+    return body
+
+
+def _completion(name: str, found: Answer) -> dict[str, Any]:
+    usage = found.usage
+    return {
+        "id": f"chatcmpl-{derive_seed(name, found.text, time.monotonic_ns())}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": name,
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": found.text},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": usage.tokens,
+        },
+    }
+
+
+def _events(completion: dict[str, Any]) -> Iterator[str]:
+    """Yield a completion as the events of a stream: a workflow's answer comes in one piece."""
+    choice = completion["choices"][0]
+    head = {key: completion[key] for key in ("id", "created", "model")}
+    for delta, reason in ((choice["message"], None), ({}, choice["finish_reason"])):
+        piece: dict[str, Any] = {"index": 0, "delta": delta, "finish_reason": reason}
+        chunk = {**head, "object": "chat.completion.chunk", "choices": [piece]}
+        yield f"data: {json.dumps(chunk)}\n\n"
+    yield "data: [DONE]\n\n"
+
+
+def _trouble(error: W4SError) -> Response:
+    if isinstance(error, BudgetError):
+        return _error(429, "insufficient_quota", str(error))
+    if isinstance(error, EndpointError):
+        return _error(502, "executor_unavailable", str(error))
+    return _error(500, type(error).__name__, str(error))
+
+
+def _error(status: int, kind: str, message: str) -> Response:
+    body = {"error": {"message": message, "type": kind, "param": None, "code": kind}}
+    return JSONResponse(body, status_code=status)
