@@ -4,6 +4,7 @@ import pytest
 
 from w4s.errors import ConfigError, DataError
 from w4s.parsing import check_syntax
+from w4s.solver import load_workflow as load_solver
 from w4s.workflow import (
     Workflow,
     builtin_workflow,
@@ -49,3 +50,18 @@ def test_an_unknown_name_suggests_a_known_one() -> None:
     """A typo is mended by its message."""
     with pytest.raises(ConfigError, match="Did you mean 'direct'"):
         builtin_workflow("dirct")
+
+
+def test_a_solver_records_beside_its_parameter_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever a program is started, its calls are kept in the workspace of the parameters."""
+    shipped = Path(__file__).parent.parent / "params.yaml"
+    params = tmp_path / "project" / "params.yaml"
+    params.parent.mkdir()
+    params.write_text(shipped.read_text())
+    file = tmp_path / "w.py"
+    file.write_text(CODE)
+    monkeypatch.chdir(tmp_path)
+    solver = load_solver(file, params="project/params.yaml")
+    assert solver.folder == params.parent / "outputs" / "solve"

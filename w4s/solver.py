@@ -22,10 +22,11 @@ _RECORDS = "solve"
 
 @dataclass(frozen=True, slots=True)
 class Solver:
-    """A workflow with the parameters of its executor."""
+    """A workflow with the parameters of its executor, and the folder that keeps its calls."""
 
     workflow: Workflow
     params: Params
+    folder: Path
 
     @property
     def code(self) -> str:
@@ -44,8 +45,7 @@ class Solver:
         return asyncio.run(self._solve_all(questions))
 
     async def _solve_all(self, questions: Sequence[str]) -> list[str]:
-        workspace = self.params.workspace / _RECORDS
-        async with open_workbench(self.params, workspace=workspace) as workbench:
+        async with open_workbench(self.params, workspace=self.folder) as workbench:
             return await gather(
                 solve(self.workflow, question, workbench=workbench) for question in questions
             )
@@ -54,6 +54,9 @@ class Solver:
 def load_workflow(path: str | Path, *, params: str | Path = "params.yaml") -> Solver:
     """Read a workflow file, and the parameters that say which executor it calls.
 
-    Raises DataError for a file that is no workflow, ConfigError for wrong parameters.
+    Calls are recorded in the workspace, which lies relative to the parameter file. Raises DataError for a file that is no workflow, ConfigError for wrong parameters.
     """
-    return Solver(read_workflow(path), load_params(Path(params)))
+    file = Path(params)
+    loaded = load_params(file)
+    workspace = file.resolve().parent / loaded.workspace.expanduser()
+    return Solver(read_workflow(path), loaded, workspace / _RECORDS)
