@@ -157,3 +157,15 @@ async def test_a_reply_that_cannot_be_written_fails_and_stops_no_other(tmp_path:
         with pytest.raises(OverflowError):
             await asyncio.wait_for(record.write(wanted("huge"), [unwritable]), 10)
         assert await asyncio.wait_for(record.write(wanted("next"), [reply()]), 10) == [reply()]
+
+
+async def test_a_record_damaged_behind_its_head_is_one_clear_error(tmp_path: Path) -> None:
+    """The damage shows at the first read: a message, no traceback of SQLite's."""
+    path = tmp_path / "r.sqlite"
+    with Record(path) as record:
+        await record.write(wanted(), [reply()])
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xff" * len(data[4096:])
+    path.write_bytes(data)
+    with Record(path) as record, pytest.raises(DataError, match=r"r\.sqlite: .* cannot be read"):
+        record.read(wanted().key, wanted().draw)

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from w4s.llm.record_file import connect
+from w4s.llm.record_file import connect, damaged
 from w4s.llm.request import ResolvedRequest
 
 _GATHER_SECONDS = 0.002  # replies of this time share a flush and a switch of threads
@@ -87,8 +87,14 @@ class Record:
         self._reader.close()
 
     def read(self, key: str, draw: str) -> list[RecordedReply]:
-        """Return the recorded texts of a request's draw, in order of choice."""
-        return [RecordedReply(*row) for row in self._reader.execute(_SELECT, (key, draw))]
+        """Return the recorded texts of a request's draw, in order of choice.
+
+        Raises DataError where the file is damaged.
+        """
+        try:
+            return [RecordedReply(*row) for row in self._reader.execute(_SELECT, (key, draw))]
+        except sqlite3.DatabaseError as error:
+            raise damaged(self.path, error) from error
 
     async def write(
         self, request: ResolvedRequest, replies: Sequence[RecordedReply]

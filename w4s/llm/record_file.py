@@ -57,15 +57,20 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if connection is not None:
             connection.close()
-        raise DataError(
-            f"{path}: the record of calls cannot be read: {error}. "
-            "Restore it (`dvc checkout`), or move it away to start a new one."
-        ) from error
+        raise damaged(path, error) from error
     except BaseException:
         if connection is not None:
             connection.close()
         raise
     return connection
+
+
+def damaged(path: Path, error: Exception) -> DataError:
+    """Return what to tell of a record that SQLite cannot read."""
+    return DataError(
+        f"{path}: the record of calls cannot be read: {error}. "
+        "Restore it from a copy, or move it away to start a new one."
+    )
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
