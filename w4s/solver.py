@@ -54,7 +54,8 @@ class Solver:
 def load_workflow(path: str | Path, *, params: str | Path = "params.yaml") -> Solver:
     """Read a workflow file, and the parameters that say which executor it calls.
 
-    Calls are recorded in the workspace, which lies relative to the parameter file. Raises DataError for a file that is no workflow, ConfigError for wrong parameters.
+    Calls are recorded in the workspace, which lies relative to the parameter file.
+    Raises DataError for a file that is no workflow, ConfigError for wrong parameters.
     """
     file = Path(params)
     loaded = load_params(file)
