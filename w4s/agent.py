@@ -6,6 +6,7 @@ draw, and counts calls and tokens against the limits. It runs no generated code 
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -118,9 +119,9 @@ class WorkflowHandle:
             case _:
                 raise HandlerError(f"agent has no method {operation!r}")
 
-    async def _call_llm(self, call: _Call) -> list[str] | list[dict[str, Any]]:
+    async def _call_llm(self, call: _Call) -> list[str]:
         if call.response_format in {"json", "json_object"}:
-            return await self._call_json(call)
+            return [json.dumps(reply, ensure_ascii=False) for reply in await self._call_json(call)]
         system = f"You are a helpful {call.agent_role}.\n{call.instructions}"
         return list(await self._chat(call, system=system, json_keys=None))
 
