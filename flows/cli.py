@@ -226,9 +226,7 @@ def calls(
 def _stage(command: str, profile: str | None, params: str, settings: list[str] | None) -> None:
     from flows.cli_run import run_command
 
-    code = run_command(command, profile=profile, params=params, settings=settings or [])
-    if code:
-        raise typer.Exit(code)
+    run_command(command, profile=profile, params=params, settings=settings or [])
 
 
 if __name__ == "__main__":

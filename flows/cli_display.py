@@ -96,18 +96,28 @@ _FOLDERS = (
 
 
 def _show_table(console: Console, file: Path) -> None:
-    from w4s.report.rows import HEADINGS, ResultRow, cells
-
-    rows = [ResultRow(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
+    rows = json.loads(file.read_text(encoding="utf-8"))
     table = Table(title="Test accuracy on held-out problems")
-    for number, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="left" if number < 3 else "right")
-    before = ""
+    for heading in ("benchmark", "method"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("accuracy [95 %]", "validation", "calls", "tokens", "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    before = None
     for row in rows:
-        if before and row.benchmark != before:
+        first = row["benchmark"] != before
+        if first and before is not None:
             table.add_section()
-        before = row.benchmark
-        table.add_row(*cells(row))
+        before = row["benchmark"]
+        seen = "" if row["seen"] else " (unseen)"
+        table.add_row(
+            row["benchmark"] + seen if first else "",
+            row["method"],
+            f"{row['accuracy']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+            "" if row["validation"] is None else f"{row['validation']:.2f}",
+            f"{row['calls']:,}",
+            f"{row['tokens']:,}",
+            f"{row['seconds']:.0f}",
+        )
     if not console.is_terminal:
-        console.width = 140  # a log file has no width; the table does
+        console.width = 140  # a log file has no width of its own
     console.print(table)

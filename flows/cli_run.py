@@ -19,8 +19,8 @@ from w4s.config import Params
 INTERRUPTED = 130
 
 
-def run_command(command: str, *, profile: str | None, params: str, settings: list[str]) -> int:
-    """Run the flow of `command` and return the exit code. Raises W4SError."""
+def run_command(command: str, *, profile: str | None, params: str, settings: list[str]) -> None:
+    """Run the flow of `command` and show its results. Raises W4SError; ends itself on Ctrl-C."""
     options = Options(params=params, profile=profile, settings=tuple(settings))
     # what is wrong is told before anything starts
     loaded = options.load()
@@ -35,9 +35,10 @@ def run_command(command: str, *, profile: str | None, params: str, settings: lis
             sys.stderr.write(
                 "w4s: interrupted. Finished tasks are kept: the same command goes on from there.\n"
             )
-            return INTERRUPTED
+            sys.stderr.flush()
+            # everything of ours is closed; Prefect's threads would wait for a server that is gone
+            os._exit(INTERRUPTED)
     show_results(command, workspace)
-    return 0
 
 
 def _run_flow(command: str, options: Options, params: Params) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from w4s.errors import W4SError
 
 STARTUP_SECONDS = 120
+DRAIN_SECONDS = 5.0
 
 
 class ServerError(W4SError):
@@ -48,6 +49,7 @@ def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
     try:
         yield lambda: _wait(process, url, log)
     finally:
+        _send_history()
         del os.environ["PREFECT_API_URL"]
         _stop(process)
 
@@ -68,6 +70,12 @@ def _free_port() -> int:
 def _refresh_prefect() -> None:
     if "prefect.context" in sys.modules:
         sys.modules["prefect.context"].refresh_global_settings_context()
+
+
+def _send_history() -> None:
+    """Let Prefect send what it has queued: without a server its threads would wait at exit."""
+    if "prefect.events.worker" in sys.modules:
+        sys.modules["prefect.events.worker"].EventsWorker.drain_all(timeout=DRAIN_SECONDS)
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

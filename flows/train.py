@@ -18,6 +18,11 @@ from tasks.training import made_folder, train_key, train_objective
 
 async def train_stage(context: Context) -> None:
     """Train on the same trajectories, from the same start, by every objective."""
+    if context.params.policy.base_url is not None:
+        context.progress.stage("train", 0)
+        context.progress.item("train", "skipped: the policy is behind an endpoint", cached=False)
+        place_adapters(context, {})
+        return
     objectives = context.params.train.objectives
     start = starting_policy(context.params, context.workspace)
     context.progress.stage("train", len(objectives))

@@ -20,7 +20,7 @@ async def warm_start_stage(context: Context) -> None:
     """Clone the grammar, take the configured adapter, or leave the policy as it is."""
     params = context.params.warm_start
     context.progress.stage("warm start", 1)
-    if not params.enabled:
+    if not params.enabled or context.params.policy.base_url is not None:
         place_warm_start(context, None, {"enabled": False})
         context.progress.item("warm start", "off: the policy stays as it is", cached=False)
     elif params.adapter is not None:

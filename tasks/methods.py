@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.policies import UNTRAINED, WARM_START
+from tasks.policies import ENDPOINT, UNTRAINED, WARM_START
 from tasks.results import Method
 from tasks.searches import Searches
 from w4s.config import Params
@@ -13,6 +13,7 @@ _NAMES = {
     "chain_of_thought": "chain of thought",
     WARM_START: "search, warm-started policy",
     UNTRAINED: "search, untrained policy",
+    ENDPOINT: "search, policy of the endpoint",
 }
 
 

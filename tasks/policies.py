@@ -12,6 +12,7 @@ from w4s.errors import DataError
 
 UNTRAINED = "untrained"
 WARM_START = "warm_start"
+ENDPOINT = "endpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,9 @@ class PolicyChoice:
 
 
 def starting_policy(params: Params, workspace: Workspace) -> PolicyChoice:
-    """Return the policy that collects: warm-started where that is on, else untrained."""
+    """Return the policy that collects: the endpoint's, the warm-started or the untrained one."""
+    if params.policy.base_url is not None:
+        return PolicyChoice(ENDPOINT, None)
     if not params.warm_start.enabled:
         return PolicyChoice(UNTRAINED, None)
     return PolicyChoice(WARM_START, _present(workspace.warm_start / "adapter", "w4s warm-start"))
@@ -39,7 +42,12 @@ def trained_policy(objective: str, workspace: Workspace) -> PolicyChoice:
 
 
 def searching_policies(params: Params, workspace: Workspace) -> list[PolicyChoice]:
-    """Return the policies that search: the starting one, then one for each objective."""
+    """Return the policies that search: the starting one, then one for each objective.
+
+    A policy behind an endpoint searches alone: its weights are not here to be trained.
+    """
+    if params.policy.base_url is not None:
+        return [starting_policy(params, workspace)]
     trained = [trained_policy(objective, workspace) for objective in params.train.objectives]
     return [starting_policy(params, workspace), *trained]
 
