@@ -104,7 +104,9 @@ def make_environment(
     """
     data_dir = params.benchmarks.data_dir
     return Environment(
-        benchmark=get_benchmark(name, data_dir=data_dir, sandbox=workbench.sandbox),
+        benchmark=get_benchmark(
+            name, data_dir=data_dir, sandbox=workbench.sandbox, executor=workbench.executor
+        ),
         splits=load_validation(splits, name),
         workbench=workbench,
         budget=prompt_budget(params, policy, turns=turns),

@@ -285,3 +285,34 @@ def test_a_judge_that_cannot_be_reached_scores_zero_with_the_reason() -> None:
     verdict = asyncio.run(Judge(Down()).score(Problem("p", "b", "q", "a"), "a"))
     assert verdict.value == 0.0
     assert "overloaded" in verdict.reason
+
+
+def test_tasks_with_modules_of_one_name_keep_their_own_scorers(tmp_path: Path) -> None:
+    """Each task finds the module beside it, whatever was imported before."""
+    values = []
+    for name, given in (("one", 1), ("two", 0)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "score.py").write_text(f"def check(q, r, a):\n    return {given}\n")
+        values.append(value(load_task(task(folder, scorer="score:check")), "x"))
+    assert values == [1.0, 0.0]
+
+
+def test_the_version_changes_with_whatever_decides_verdicts(tmp_path: Path) -> None:
+    """An edited scorer or description never meets results that were kept for the old one."""
+    module = tmp_path / "score.py"
+    module.write_text("def check(q, r, a):\n    return 1\n")
+    path = task(tmp_path, scorer="score:check")
+    versions = [load_task(path).version, load_task(path).version]
+    module.write_text("def check(q, r, a):\n    return 0\n")
+    versions.append(load_task(path).version)
+    versions.append(load_task(task(tmp_path, scorer="exact")).version)
+    assert versions[0] == versions[1]
+    assert len(set(versions)) == 3
+
+
+def test_a_scorer_module_that_does_not_load_is_a_configuration_error(tmp_path: Path) -> None:
+    """Its mistake is named in one message."""
+    (tmp_path / "broken.py").write_text("def check(:\n")
+    with pytest.raises(ConfigError, match="cannot import 'broken': SyntaxError"):
+        load_task(task(tmp_path, scorer="broken:check"))

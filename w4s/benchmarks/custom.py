@@ -11,6 +11,7 @@ Searches nothing and writes nothing.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from w4s.benchmarks.code_benchmark import CodeBenchmark, score_code
 from w4s.benchmarks.custom_rows import ROW_READERS, Columns, row_reader
-from w4s.benchmarks.custom_scorer import function_scorer
+from w4s.benchmarks.custom_scorer import function_scorer, scorer_source
 from w4s.benchmarks.judge import Judge
 from w4s.benchmarks.row_benchmark import RowBenchmark, ScoreAnswer, immediate
 from w4s.benchmarks.rows import Source, Table, read_file, read_source
@@ -87,6 +88,7 @@ def load_task(
         tables=lambda: _tables(params, path.parent),
         read_row=row_reader(params.scorer, Columns(params.question, params.answer)),
         score=_score(params, folder=path.parent, runner=runner, executor=executor),
+        scorer_revision=_revision(params, path.parent),
     )
     return CodeBenchmark(rows, runner) if params.scorer == "unit_tests" else rows
 
@@ -109,6 +111,12 @@ def read_task(path: Path) -> TaskParams:
             f"{path}: scorer: unknown scorer {params.scorer!r}. Known: {', '.join(SCORERS)}."
         )
     return params
+
+
+def _revision(params: TaskParams, folder: Path) -> str:
+    """Return a hash of what decides verdicts: results kept under another one are not reused."""
+    source = scorer_source(params.scorer, folder=folder) if ":" in params.scorer else b""
+    return hashlib.sha256(params.model_dump_json().encode() + source).hexdigest()[:16]
 
 
 def _tables(params: TaskParams, folder: Path) -> Sequence[Table]:

@@ -6,12 +6,15 @@ Score, a number in [0, 1] or a bool. It runs in this process: it is the user's c
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import importlib.util
 import inspect
 import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from w4s.benchmarks.row_benchmark import ScoreAnswer
@@ -39,15 +42,21 @@ def function_scorer(target: str, *, folder: Path) -> ScoreAnswer:
     return score
 
 
+def scorer_source(target: str, *, folder: Path) -> bytes:
+    """Return the text of the module of `target`, or nothing where it is not beside the task."""
+    file = _file(target.partition(":")[0], folder)
+    return file.read_bytes() if file.is_file() else b""
+
+
 def _find(target: str, folder: Path) -> Callable[[str, str, str], Any]:
     module_name, _, name = target.partition(":")
     sys.path.insert(0, str(folder.resolve()))
     try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
+        module = _import(module_name, folder)
+    except Exception as error:  # the user's own module may raise anything
         raise ConfigError(
-            f"scorer: {target!r}: cannot import {module_name!r}: {error}. Put the module beside "
-            "the task file, or install it."
+            f"scorer: {target!r}: cannot import {module_name!r}: {type(error).__name__}: {error}. "
+            "Put the module beside the task file, or install it."
         ) from error
     finally:
         sys.path.remove(str(folder.resolve()))
@@ -55,6 +64,24 @@ def _find(target: str, folder: Path) -> Callable[[str, str, str], Any]:
     if not callable(function):
         raise ConfigError(f"scorer: {target!r}: {module_name!r} has no function {name!r}.")
     return function  # type: ignore[no-any-return]  # its result is checked by _as_score
+
+
+def _import(name: str, folder: Path) -> ModuleType:
+    """Import the module beside the task, under a name of its own: two tasks may have a `score`."""
+    file = _file(name, folder)
+    if not file.is_file():
+        return importlib.import_module(name)
+    own = f"w4s_task_{hashlib.sha256(str(file).encode()).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_file_location(own, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} cannot be loaded")
+    module = sys.modules[own] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _file(module_name: str, folder: Path) -> Path:
+    return folder.resolve().joinpath(*module_name.split(".")).with_suffix(".py")
 
 
 def _as_score(target: str, result: Any, answer: str) -> Score:

@@ -62,7 +62,7 @@ class RowBenchmark:
         tables: Callable[[], Sequence[Table]],
         read_row: ReadRow,
         score: ScoreAnswer,
-        scorer_revision: int = 1,
+        scorer_revision: int | str = 1,
     ) -> None:
         self._name = name
         self._description = description
