@@ -12,9 +12,10 @@ from tasks.context import Context
 from tasks.examples import evaluate_example, example_key
 from tasks.options import PARAMS_FILE
 from tasks.policies import PolicyChoice, searching_policies
-from tasks.search import RESULT, search_key, search_once
+from tasks.search import RESULT, search_key, search_label, search_once
 from tasks.searches import ExampleScore, FinishedSearch, Searches, write_searches
 from tasks.spread import run_items
+from w4s.searches.registry import W4S
 
 
 async def search_stage(context: Context) -> None:
@@ -22,13 +23,17 @@ async def search_stage(context: Context) -> None:
     benchmarks = context.params.benchmarks.all
     policies = searching_policies(context.params, context.workspace)
     seeds, examples = context.params.search.seeds, context.params.examples
-    context.progress.stage("search", len(benchmarks) * (len(examples) + len(policies) * len(seeds)))
+    ways: list[tuple[PolicyChoice, str]] = [
+        (policies[0], rival) for rival in context.params.search.rivals
+    ]
+    ways += [(policy, W4S) for policy in policies]
+    context.progress.stage("search", len(benchmarks) * (len(examples) + len(ways) * len(seeds)))
     pairs = [(benchmark, example) for benchmark in benchmarks for example in examples]
     scores = await run_items(context, pairs, lambda pair: _measure(context, *pair))
     start = Searches((), tuple(scores))
     searches: list[FinishedSearch] = []
-    for policy in policies:  # one after another: each is loaded once
-        searches += await _search_all(context, policy, start)
+    for policy, method in ways:  # one policy after another: each is loaded once
+        searches += await _search_all(context, policy, method, start)
     write_searches(context, Searches(tuple(searches), start.examples))
 
 
@@ -49,13 +54,15 @@ async def _measure(context: Context, benchmark: str, example: str) -> ExampleSco
 
 
 async def _search_all(
-    context: Context, policy: PolicyChoice, start: Searches
+    context: Context, policy: PolicyChoice, method: str, start: Searches
 ) -> Sequence[FinishedSearch]:
     async def one(item: tuple[str, int]) -> FinishedSearch:
         benchmark, seed = item
-        label = f"{benchmark}, {policy.name}, seed {seed}"
+        label = search_label(benchmark, policy, seed, method)
         example = start.best_example(benchmark).example
-        key = search_key(context, benchmark=benchmark, policy=policy, seed=seed, example=example)
+        key = search_key(
+            context, benchmark=benchmark, policy=policy, seed=seed, example=example, method=method
+        )
         outcome = await run_task(
             search_once,
             context,
@@ -65,11 +72,13 @@ async def _search_all(
             policy=policy,
             seed=seed,
             example=example,
+            method=method,
         )
         result = RESULT.validate_python(outcome.value["result"])
         note = f"accuracy {result.example_accuracy:.2f} -> {result.accuracy:.2f}"
         context.progress.item(label, note, cached=outcome.cached)
-        return FinishedSearch(policy.name, result, float(outcome.value["seconds"]))
+        name = policy.name if method == W4S else method
+        return FinishedSearch(name, result, float(outcome.value["seconds"]))
 
     items = [
         (b, seed) for b in context.params.benchmarks.all for seed in context.params.search.seeds

@@ -11,6 +11,9 @@ from w4s.workflow import builtin_workflow
 _NAMES = {
     "direct": "direct answer",
     "chain_of_thought": "chain of thought",
+    "random": "search, random sampling",
+    "adas": "search, archive (ADAS)",
+    "aflow": "search, tree (AFlow)",
     WARM_START: "search, warm-started policy",
     UNTRAINED: "search, untrained policy",
     ENDPOINT: "search, policy of the endpoint",

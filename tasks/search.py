@@ -14,7 +14,8 @@ from tasks.policies import PolicyChoice
 from tasks.proposing import make_proposer, turn_listener
 from w4s.benchmarks.splits import load_validation
 from w4s.proposals import SamplingRule
-from w4s.search import SearchPlan, SearchResult, search
+from w4s.search import SearchPlan, SearchResult
+from w4s.searches.registry import W4S, get_search
 from w4s.types import Draw
 from w4s.workflow import builtin_workflow
 
@@ -24,9 +25,16 @@ RESULT = TypeAdapter(SearchResult)
 
 @cached_task("search")
 async def search_once(
-    context: Context, *, key: str, benchmark: str, policy: PolicyChoice, seed: int, example: str
+    context: Context,
+    *,
+    key: str,
+    benchmark: str,
+    policy: PolicyChoice,
+    seed: int,
+    example: str,
+    method: str = W4S,
 ) -> dict[str, Any]:
-    """Search from `example`; the result as JSON, with the seconds that it took."""
+    """Search from `example` by `method`; the result as JSON, with the seconds that it took."""
     del key
     params = context.params.search
     proposer = await make_proposer(
@@ -37,32 +45,46 @@ async def search_once(
         rule=SamplingRule(params.temperature, params.corrections),
     )
     started = time.monotonic()
-    result = await search(
+    result = await get_search(method)(
         proposer,
         example=builtin_workflow(example).code,
         plan=SearchPlan(params.iterations, params.turns),
         draw=Draw(seed=seed, stage="search", benchmark=benchmark, policy=policy.name),
-        on_turn=turn_listener(context, f"{benchmark}, {policy.name}, seed {seed}"),
+        on_turn=turn_listener(context, search_label(benchmark, policy, seed, method)),
     )
     seconds = time.monotonic() - started
     return {"result": RESULT.dump_python(result, mode="json"), "seconds": seconds}
 
 
+def search_label(benchmark: str, policy: PolicyChoice, seed: int, method: str) -> str:
+    """Name a search for whoever waits for it."""
+    how = policy.name if method == W4S else f"{method} with {policy.name}"
+    return f"{benchmark}, {how}, seed {seed}"
+
+
 def search_key(
-    context: Context, *, benchmark: str, policy: PolicyChoice, seed: int, example: str
+    context: Context,
+    *,
+    benchmark: str,
+    policy: PolicyChoice,
+    seed: int,
+    example: str,
+    method: str = W4S,
 ) -> str:
-    """Return the cache key of `search_once`."""
+    """Return the cache key of `search_once`. A rival's is of its own code as well."""
     params = context.params
+    rival = method != W4S
     return cache_key(
         "search",
-        code=CODE,
+        code=(*CODE, "searches") if rival else CODE,
         parameters={
             "executor": executor_facts(params),
             "policy": policy_facts(params),
             "name": policy.name,  # part of the draws' address
-            "search": params.search.model_dump(mode="json", exclude={"seeds"}),
+            "search": params.search.model_dump(mode="json", exclude={"seeds", "rivals"}),
             "reward": params.reward.model_dump(mode="json"),
             "seed": seed,
+            **({"method": method} if rival else {}),
         },
         inputs={
             "splits": load_validation(context.workspace.splits, benchmark).sha256,

@@ -144,6 +144,7 @@ class RewardParams(Section):
 
 
 Objective = Literal["rwr", "sft", "sft_best"]
+Rival = Literal["random", "adas", "aflow"]
 
 
 class TrainParams(Section):
@@ -164,13 +165,17 @@ class TrainParams(Section):
 
 
 class SearchParams(Section):
-    """One candidate an iteration, in windows of T turns, for each seed."""
+    """One candidate an iteration, in windows of T turns, for each seed.
+
+    `rivals` are other searches to run with the starting policy, on the same budget.
+    """
 
     iterations: int = Field(gt=0)
     turns: int = Field(gt=0)
     corrections: int = Field(ge=0)
     temperature: float = Field(gt=0)
     seeds: tuple[int, ...] = Field(min_length=1)
+    rivals: tuple[Rival, ...] = ()
 
 
 class EvaluateParams(Section):
