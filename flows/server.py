@@ -21,7 +21,7 @@ from pathlib import Path
 
 from w4s.errors import W4SError
 
-STARTUP_SECONDS = 120
+STARTUP_SECONDS = 300
 DRAIN_SECONDS = 5.0
 
 
