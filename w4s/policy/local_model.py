@@ -18,6 +18,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging as progress
 
 from w4s.errors import WeightsError
 from w4s.files import atomic_folder
@@ -27,6 +28,8 @@ EMBEDDED = "embedded"
 EMBEDDED_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _SAMPLE_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
+# transformers draws a bar for each load; the command line has its own
+progress.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def resolve_device(device: str) -> torch.device:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,14 +124,17 @@ def _with_adapter(
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        # peft reads `is_gradient_checkpointing`, which transformers has renamed
+        warnings.simplefilter("ignore", FutureWarning)
         torch.manual_seed(seed)
         return get_peft_model(base, config)
 
 
 def _save_adapter(model: PeftModel, folder: Path, *, base: str) -> None:
     model.peft_config["default"].base_model_name_or_path = base
-    model.save_pretrained(str(folder))
+    # "auto" would ask the hub whether the vocabulary grew: the embeddings are never trained here
+    model.save_pretrained(str(folder), save_embedding_layers=False)
     model.peft_config["default"].inference_mode = False
     (folder / "README.md").unlink(missing_ok=True)  # an empty card that names this machine's paths
     weights = folder / "adapter_model.safetensors"

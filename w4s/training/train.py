@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from accelerate import PartialState  # type: ignore[import-untyped]  # has no stubs
+
 from w4s.config import Objective, PolicyParams, TrainParams, WarmStartParams
 from w4s.files import atomic_write_text
-from w4s.policy.local_model import adapter_digest, load_tokenizer, model_identity
+from w4s.policy.local_model import adapter_digest, load_tokenizer, model_identity, resolve_device
 from w4s.training.checkpoints import fingerprint, remove_checkpoint
 from w4s.training.examples import Example, write_examples
 from w4s.training.memory import check_memory
@@ -134,6 +136,8 @@ def _train(
 ) -> TrainingResult:
     began = time.monotonic()
     policy, out = resources.policy, resources.out
+    # before any weights: under `accelerate launch` it tells each process its own device
+    processes = PartialState(cpu=resolve_device(policy.device).type == "cpu")
     check_memory(policy, settings)
     tokenizer = load_tokenizer(policy.model)
     trained = load_trainable(
@@ -159,10 +163,12 @@ def _train(
         probe=held_out,
         on_step=on_step,
     )
-    save_trained(trained, out, policy=policy, tokenizer=tokenizer)
     metrics = out.with_name(f"{out.name}.metrics.jsonl")
-    atomic_write_text(metrics, "".join(json.dumps(asdict(row)) + "\n" for row in rows))
-    remove_checkpoint([saving.path])
+    if processes.is_main_process:
+        save_trained(trained, out, policy=policy, tokenizer=tokenizer)
+        atomic_write_text(metrics, "".join(json.dumps(asdict(row)) + "\n" for row in rows))
+        remove_checkpoint([saving.path])
+    processes.wait_for_everyone()
     return _result(resources, metrics, settings, examples, rows, time.monotonic() - began)
 
 
