@@ -159,6 +159,27 @@ def serve(
 
 
 @app.command()
+def transfer(
+    workflow: Annotated[list[str], typer.Option(help="A workflow file, or a built-in name.")],
+    executors: Annotated[
+        str | None,
+        typer.Option(help="MODEL, MODEL@BASE_URL, embedded, or policy; with commas between."),
+    ] = None,
+    benchmarks: Annotated[
+        str | None, typer.Option(help="Names or task files, with commas between.")
+    ] = None,
+    profile: Profile = None,
+    params: ParamsFile = "params.yaml",
+    settings: Settings = None,
+) -> None:
+    """Run workflows unchanged with other executors and on other benchmarks."""
+    from flows import cli_transfer
+
+    options = Options(params=params, profile=profile, settings=tuple(settings or ()))
+    cli_transfer.transfer(workflow, executors=executors, benchmarks=benchmarks, options=options)
+
+
+@app.command()
 def ui(
     port: Annotated[int, typer.Option(help="The port on loopback.", min=1, max=65535)] = 5000,
     profile: Profile = None,

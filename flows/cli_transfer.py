@@ -1,0 +1,69 @@
+"""`w4s transfer`: saved workflows with other executors and on other benchmarks."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from flows.cli_display import Display
+from flows.cli_export import workflow_file
+from tasks.opening import open_context
+from tasks.options import Options
+from tasks.progress import LISTENER
+from tasks.transfer import FOLDER, TransferPlan, choose_executor, run_transfer
+from w4s.benchmarks.registry import get_benchmark
+from w4s.config import Params
+from w4s.errors import ConfigError
+from w4s.report.transfer import transfer_markdown
+from w4s.workflow import load_workflow
+
+COMMAND = "transfer"
+
+
+def transfer(
+    workflows: Sequence[str],
+    *,
+    executors: str | None,
+    benchmarks: str | None,
+    options: Options,
+) -> None:
+    """Fill the matrix and print it. Raises W4SError."""
+    params = options.load()
+    plan = make_plan(workflows, executors=executors, benchmarks=benchmarks, params=params)
+    workspace = options.workspace(params)
+    workspace.refuse_if_held()
+    display: AbstractContextManager[Display] = Display(COMMAND, workspace=workspace.root)
+    with display as listener:
+        LISTENER.set(listener)
+        text = asyncio.run(_fill(plan, options))
+    sys.stdout.write(f"{text}\nFiles: {workspace.root / FOLDER}\n")
+
+
+def make_plan(
+    workflows: Sequence[str], *, executors: str | None, benchmarks: str | None, params: Params
+) -> TransferPlan:
+    """Return what is to be run; without names the executor and the benchmarks of `params`.
+
+    Raises ConfigError and DataError for a name that is none.
+    """
+    loaded = tuple(load_workflow(workflow_file(name)) for name in workflows)
+    names = [workflow.name for workflow in loaded]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"--workflow: two of {', '.join(names)} share a name. Rename a file.")
+    chosen = _names(benchmarks) or params.benchmarks.all
+    for name in chosen:
+        get_benchmark(name, data_dir=params.benchmarks.data_dir)
+    asked = _names(executors) or (params.executor.model,)
+    return TransferPlan(loaded, tuple(choose_executor(name, params) for name in asked), chosen)
+
+
+async def _fill(plan: TransferPlan, options: Options) -> str:
+    async with open_context(COMMAND, options) as context:
+        return transfer_markdown(await run_transfer(context, plan))
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    parts = (part.strip() for part in (text or "").split(","))
+    return tuple(dict.fromkeys(part for part in parts if part))
