@@ -42,7 +42,10 @@ async def run_final_test(
         load_test(context.workspace.splits, benchmark),
         method=method,
         benchmark=get_benchmark(
-            benchmark, data_dir=params.benchmarks.data_dir, sandbox=workbench.sandbox
+            benchmark,
+            data_dir=params.benchmarks.data_dir,
+            sandbox=workbench.sandbox,
+            executor=workbench.executor,
         ),
         workbench=workbench,
         # one address for all methods: equal workflows get equal replies

@@ -27,7 +27,10 @@ async def evaluate_example(
         builtin_workflow(example).code,
         load_validation(context.workspace.splits, benchmark),
         benchmark=get_benchmark(
-            benchmark, data_dir=params.benchmarks.data_dir, sandbox=workbench.sandbox
+            benchmark,
+            data_dir=params.benchmarks.data_dir,
+            sandbox=workbench.sandbox,
+            executor=workbench.executor,
         ),
         workbench=workbench,
         # the address that episodes and searches evaluate their examples at

@@ -160,6 +160,7 @@ def test_code_that_hangs_is_ended() -> None:
 
 
 def test_json_replies_hold_text_as_it_came() -> None:
-    """Values are not turned into strings."""
+    """Values are not turned into strings; call_llm gives them as JSON text."""
     made, _ = agent(lambda body: [json.dumps({"a": [1, None]})])
+    assert made.call_llm(QUESTION, response_format="json") == ['{"a": [1, null]}']
     assert made.call_json_format_llm(QUESTION, return_dict_keys=["a"]) == [{"a": [1, None]}]

@@ -51,20 +51,19 @@ class Agent:
         model: str | None = None,
         max_completion_tokens: int | None = None,
         response_format: str = "text",
-    ) -> list[Any]:
+    ) -> list[str]:
         """Return `num_of_response` text replies. Raises RuntimeError where there are none."""
         del model  # a workflow is measured with one model
         if response_format in {"json", "json_object"}:
-            return list(
-                self.call_json_format_llm(
-                    messages,
-                    temperature,
-                    num_of_response,
-                    agent_role,
-                    instructions=instructions,
-                    max_completion_tokens=max_completion_tokens,
-                )
+            replies = self.call_json_format_llm(
+                messages,
+                temperature,
+                num_of_response,
+                agent_role,
+                instructions=instructions,
+                max_completion_tokens=max_completion_tokens,
             )
+            return [json.dumps(reply, ensure_ascii=False) for reply in replies]
         sent = list(messages)
         if sent[0]["role"] != "system":
             text = f"You are a helpful {agent_role}.\n{instructions}".strip()
