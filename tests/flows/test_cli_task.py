@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli_task import own_task_settings
+from tests.endpoint import ScriptedEndpoint
 from w4s.config import load_params
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -66,3 +67,22 @@ def test_a_profile_keeps_its_workspace() -> None:
     """`--profile` decides where the run is written."""
     settings = own_task_settings("boxes/task.yaml", profile="boxes", policy=None)
     assert not any(setting.startswith("workspace") for setting in settings)
+
+
+@pytest.mark.slow
+def test_check_asks_three_rows_of_a_real_endpoint(folder: Path) -> None:
+    """With the real sandbox and engine: what came back, what it costs, exit code 0."""
+    w4s(folder, "init", "boxes")
+    with ScriptedEndpoint(answer=lambda body, index: "The answer is 7.") as endpoint:
+        done = w4s(
+            folder,
+            *("check", "boxes/task.yaml", "--profile", "boxes"),
+            *("--set", "executor.model=big", "--set", f"executor.base_url={endpoint.base_url}"),
+        )
+        asked = endpoint.counters.calls
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ok  data: 30 different questions: 12 private, 4 public, 14 for the test" in done.stdout
+    assert "ok  scorer: right and wrong answers told apart on 3 rows" in done.stdout
+    assert done.stdout.count("-> '7'") == 3
+    assert "ok  cost: 1.0 calls, 15 tokens a row" in done.stdout
+    assert asked == 3
