@@ -36,6 +36,7 @@ EPISODE_CODE = (
     "prompts",
     "proposals",
     "racing",
+    "statistics",
     "rewards",
 )
 

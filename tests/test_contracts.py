@@ -4,7 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
+import pytest
 import yaml
+
+from tasks import collect, evaluate, keys, search, training
 
 PROJECT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -89,3 +93,52 @@ def test_every_stage_of_dvc_has_a_flow_and_names_real_parameters() -> None:
         for dependency in stage["deps"]:
             if not dependency.startswith("outputs/"):
                 assert (PROJECT / dependency).exists(), f"{name}: {dependency}"
+
+
+# wiring that decides no result: parameters are in the keys by value
+NEUTRAL = {"concurrency", "config", "errors", "files"}
+RUNNING = ("w4s.llm.open", "w4s.sandbox.host", "w4s.benchmarks.registry")
+
+
+@pytest.mark.parametrize(
+    ("roots", "code", "neutral"),
+    [
+        # case studies are in no result of these two
+        (("w4s.evaluation", *RUNNING), keys.EVALUATION_CODE, {"prompts"}),
+        (("w4s.final_test", *RUNNING), evaluate.TEST_CODE, {"prompts"}),
+        (("w4s.rollout", "w4s.runtime", "w4s.trajectories"), collect.CODE, set()),
+        (("w4s.search", "w4s.runtime"), search.CODE, set()),
+        (("w4s.first_candidates", "w4s.runtime"), evaluate.CANDIDATES_CODE, set()),
+        # of llm only the weights' address, whose hash is in the key
+        (("w4s.policy.warm_start", "w4s.training.train"), training.CLONE_CODE, {"llm"}),
+        (("w4s.training.train", "w4s.trajectories"), training.TRAIN_CODE, {"llm"}),
+    ],
+    ids=["example", "test", "collect", "search", "candidates", "warm_start", "train"],
+)
+def test_a_cache_key_covers_all_code_that_its_task_imports(
+    roots: tuple[str, ...], code: tuple[str, ...], neutral: set[str]
+) -> None:
+    """A module that a stage begins to use cannot be forgotten in the key of its results."""
+    graph = grimp.build_graph("w4s", exclude_type_checking_imports=True, cache_dir=None)
+    imported = set(roots).union(*(graph.find_upstream_modules(root) for root in roots))
+    parts = {name.split(".")[1] for name in imported if "." in name}
+    assert parts - NEUTRAL - neutral <= set(code)
+
+
+@pytest.mark.parametrize(
+    ("stage", "code"),
+    [
+        ("warm_start", training.CLONE_CODE),
+        ("collect", collect.CODE),
+        ("train", training.TRAIN_CODE),
+        ("search", (*search.CODE, *keys.EVALUATION_CODE)),
+        ("evaluate", (*evaluate.TEST_CODE, *evaluate.CANDIDATES_CODE)),
+    ],
+)
+def test_dvc_runs_a_stage_again_when_its_cache_keys_change(
+    stage: str, code: tuple[str, ...]
+) -> None:
+    """Every module in a cache key is a dependency of the DVC stage: the two never disagree."""
+    pipeline = yaml.safe_load((PROJECT / "dvc.yaml").read_text())
+    known = {Path(name).with_suffix("").as_posix() for name in pipeline["stages"][stage]["deps"]}
+    assert {f"w4s/{name}" for name in code} <= known
