@@ -60,4 +60,11 @@ def builtin_workflow(name: str) -> Workflow:
         hint = f"Did you mean {close[0]!r}? " if close else ""
         raise ConfigError(f"unknown workflow {name!r}. {hint}Known: {', '.join(known)}.")
     code = (resources.files("w4s") / "workflows" / f"{name}.py").read_text(encoding="utf-8")
-    return Workflow(name, code)
+    return Workflow(name, _without_heading(code))
+
+
+def _without_heading(code: str) -> str:
+    """Return `code` from its first line that is no comment: a state shows the code alone."""
+    lines = code.splitlines(keepends=True)
+    start = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
+    return "".join(lines[start:])

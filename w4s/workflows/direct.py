@@ -1,13 +1,4 @@
-"""Direct answer: one question, one reply."""
-
-from typing import Any
-
-
-def workflow(agent: Any, task: str) -> dict[str, Any]:
-    """Ask once, at temperature 0."""
-    reply = agent.call_llm(
-        messages=[{"role": "user", "content": task}],
-        temperature=0.0,
-        instructions="Answer the question. Give only the final answer.",
-    )[0]
+# Direct answer: one question, one reply.
+def workflow(agent, task):
+    reply = agent.call_llm([{"role": "user", "content": task}], temperature=0.0, agent_role="assistant", instructions="Answer the question. Give only the final answer.")[0]
     return {"answer": agent.extract_answer_str(reply)}
