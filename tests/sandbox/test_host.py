@@ -97,17 +97,31 @@ def test_waiting_calls_of_threads_overlap() -> None:
     assert result.wall_seconds < 2.0
 
 
-def test_waiting_for_the_executor_costs_wall_time_but_no_processor_time() -> None:
-    """Proves that a slow executor does not use up the processor limit."""
+def test_waiting_for_the_executor_uses_up_no_limit() -> None:
+    """Proves that a slow executor, or an outage of it, is no fault of the workflow."""
 
     async def slow(name: str, arguments: Mapping[str, Any]) -> Any:
-        await asyncio.sleep(1.3)
+        await asyncio.sleep(2.5)
         return ["late"]
 
-    result = run(lambda sandbox: workflow(sandbox, CALL, handler=slow, cpu_seconds=1.0))
+    result = run(
+        lambda sandbox: workflow(sandbox, CALL, handler=slow, cpu_seconds=1.0, wall_seconds=2.0)
+    )
     assert result.value == {"answer": "late"}
-    assert result.wall_seconds > 1.3
+    assert result.wall_seconds > 2.5
     assert result.cpu_seconds < 0.5
+
+
+def test_the_clock_goes_on_when_a_call_is_answered() -> None:
+    """Proves that a workflow that sleeps after its call still hits the wall limit."""
+    code = CALL.replace("    return", "    reply =", 1).replace("]}", "]}; import time; time.sleep(30)")
+
+    async def prompt(name: str, arguments: Mapping[str, Any]) -> Any:
+        return ["now"]
+
+    result = run(lambda sandbox: workflow(sandbox, code, handler=prompt, wall_seconds=1.0))
+    assert result.failure is not None
+    assert result.failure.kind is FailureKind.WALL_TIME
 
 
 def test_a_nested_run_never_waits_for_its_own_caller() -> None:

@@ -54,7 +54,9 @@ class Session:
         self.ended: asyncio.Future[Ending] = self._loop.create_future()
         self.calls = 0
         self.refused: list[str] = []
-        self._timer = self._loop.call_later(limits.wall_seconds, self._expired)
+        self._left = limits.wall_seconds
+        self._started = self._loop.time()
+        self._timer = self._loop.call_later(self._left, self._expired)
         self._loop.add_reader(end, self._readable)
 
     def send(self, message: Mapping[str, Any]) -> None:
@@ -183,11 +185,25 @@ class Session:
             text = f"more than {self._limits.calls} calls for one problem"
             self._fail(FailureKind.CALLS, text)
             return
+        if not self._tasks:
+            self._stop_clock()
         task = self._loop.create_task(
             self._answer(self._handler, number, str(message["name"]), arguments)
         )
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._answered)
+
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not self._tasks and not self.ended.done():
+            self._started = self._loop.time()
+            self._timer = self._loop.call_later(self._left, self._expired)
+
+    def _stop_clock(self) -> None:
+        # the program does not answer for the executor's time: an outage is no fault of it, and
+        # the number of calls is bounded
+        self._timer.cancel()
+        self._left = max(0.0, self._left - (self._loop.time() - self._started))
 
     async def _answer(
         self, handler: Handler, number: int, name: str, arguments: dict[str, Any]
