@@ -11,10 +11,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from w4s.policy.grammar import WorkflowDraft, sample_workflow
+from w4s.policy.grammar import sample_workflow
 from w4s.policy.practice import practice_task
 from w4s.prompts.state import Attempt, PromptBudget, next_state, window_state
 from w4s.types import CaseStudy, Feedback, Message, PublicProblem, Usage
+from w4s.workflow import builtin_workflow
 
 Pair = tuple[tuple[Message, ...], str]
 """The messages of a state, and a reply to them."""
@@ -22,6 +23,9 @@ Pair = tuple[tuple[Message, ...], str]
 _REPLIES_PER_STATE = 5  # they share their state, so that training reads it once
 _PRACTICE_SHARE = 0.5
 _SECOND_TURN_SHARE = 0.15
+_LATER_WINDOW_SHARE = 0.25
+_BUILTIN_SHARE = 0.6
+_BUILTIN = ("direct", "chain_of_thought", "self_consistency")
 _MOST_CASES = 3
 _ERRORS = ("NameError: name 'answer' is not defined", "RuntimeError: Error when executing code")
 
@@ -45,7 +49,8 @@ def warm_start_pairs(
     for index in range(-(-count // _REPLIES_PER_STATE)):
         rng = random.Random(f"warm start/{seed}/{index}")
         task = _practice(rng) if not tasks or rng.random() < _PRACTICE_SHARE else rng.choice(tasks)
-        cases = _cases(rng, task.public)
+        # in the order in which states show them, so that quoting is reading on
+        cases = sorted(_cases(rng, task.public), key=lambda case: case.correct)
         state = _state(rng, task.description, cases, budget)
         for _ in range(_REPLIES_PER_STATE):
             pairs.append((state, sample_workflow(rng, cases=cases).text))
@@ -60,8 +65,10 @@ def _practice(rng: random.Random) -> WarmStartTask:
 def _state(
     rng: random.Random, description: str, cases: Sequence[CaseStudy], budget: PromptBudget
 ) -> tuple[Message, ...]:
-    drafts = [sample_workflow(rng, cases=cases) for _ in range(rng.choice((1, 1, 1, 2)))]
-    attempts = [_attempt(rng, draft, cases) for draft in drafts]
+    codes = [_example(rng, cases)]
+    if rng.random() < _LATER_WINDOW_SHARE:
+        codes.append(sample_workflow(rng, cases=cases).code)
+    attempts = [_attempt(rng, code, cases) for code in codes]
     state = window_state(description=description, attempts=attempts, budget=budget)
     if rng.random() >= _SECOND_TURN_SHARE:
         return state
@@ -69,13 +76,19 @@ def _state(
     return next_state(
         state,
         reply=draft.text,
-        feedback=_attempt(rng, draft, _again(rng, cases)).feedback,
+        feedback=_attempt(rng, draft.code, _again(rng, cases)).feedback,
         previous_accuracy=attempts[-1].feedback.accuracy,
         budget=budget,
     )
 
 
-def _attempt(rng: random.Random, draft: WorkflowDraft, cases: Sequence[CaseStudy]) -> Attempt:
+def _example(rng: random.Random, cases: Sequence[CaseStudy]) -> str:
+    if rng.random() < _BUILTIN_SHARE:
+        return builtin_workflow(rng.choice(_BUILTIN)).code
+    return sample_workflow(rng, cases=cases).code
+
+
+def _attempt(rng: random.Random, code: str, cases: Sequence[CaseStudy]) -> Attempt:
     feedback = Feedback(
         accuracy=rng.randint(0, 16) / 16,
         problems=16,
@@ -84,7 +97,7 @@ def _attempt(rng: random.Random, draft: WorkflowDraft, cases: Sequence[CaseStudy
         violation_rate=0.0,
         usage=Usage(),
     )
-    return Attempt(draft.code, feedback)
+    return Attempt(code, feedback)
 
 
 def _cases(rng: random.Random, problems: Sequence[PublicProblem]) -> list[CaseStudy]:

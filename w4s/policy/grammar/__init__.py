@@ -31,5 +31,4 @@ def sample_workflow(rng: random.Random, *, cases: Sequence[CaseStudy]) -> Workfl
         family = rng.choices(families, weights)[0]
         code = BUILDERS[family](rng, cases)
         if code is not None:
-            analysis = f"{rng.choice(wording.OPENINGS)} {rng.choice(wording.IDEAS[family])}"
-            return WorkflowDraft(analysis, code + "\n", family)
+            return WorkflowDraft(rng.choice(wording.IDEAS[family]), code + "\n", family)

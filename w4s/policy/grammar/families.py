@@ -21,16 +21,18 @@ _HEAD = "def workflow(agent, task):\n"
 _ASK = '[{"role": "user", "content": task}]'
 _CHAT = """\
     messages = []
-    for question, reply in EXAMPLES:
+    for question, reply in {name}:
         messages += [{{"role": "user", "content": question}}, \
 {{"role": "assistant", "content": {content}}}]
     messages.append({{"role": "user", "content": task}})
 """
+# other names for answers than for code: what follows is plain from the first word
+_EXAMPLES = "EXAMPLES"
+_PROGRAMS = "PROGRAMS"
 _MOST_SAMPLES = (3, 5)
 # (how a worked expression is shown, how the reply becomes code)
 _FORMS = (
     ("reply", '"import math\\n" + {}'),
-    ('"def solution():\\n    return " + reply', '"import math\\n" + {}'),
     (
         '"```python\\ndef solution():\\n    return " + reply + "\\n```"',
         '"import math\\n" + agent.extract_code_block({}, "solution")',
@@ -76,7 +78,7 @@ def self_consistency(rng: random.Random, _cases: Sequence[CaseStudy]) -> str:
 
 def few_shot(rng: random.Random, cases: Sequence[CaseStudy]) -> str | None:
     """Show public questions with their correct answers."""
-    pairs = quoted_pairs(rng, cases, least=2, most=5)
+    pairs = quoted_pairs(rng, cases, least=2, most=4)
     if not pairs:
         return None
     call = _call(
@@ -87,7 +89,7 @@ def few_shot(rng: random.Random, cases: Sequence[CaseStudy]) -> str | None:
         messages="messages",
     )
     return (
-        f"{listing('EXAMPLES', pairs)}\n\n\n{_HEAD}{_chat()}    reply = {call}[0]\n"
+        f"{listing(_EXAMPLES, pairs)}\n\n\n{_HEAD}{_chat(_EXAMPLES)}    reply = {call}[0]\n"
         '    return {"answer": reply.strip()}'
     )
 
@@ -125,7 +127,7 @@ def decomposition(rng: random.Random, _cases: Sequence[CaseStudy]) -> str:
 
 
 def generic_code(rng: random.Random, _cases: Sequence[CaseStudy]) -> str:
-    """Show how code answers some other, generic question; run the code written for this one."""
+    """Show how code answers a generic question; run the code written for this one."""
     pairs = rng.sample(wording.GENERIC_EXAMPLES, rng.randint(1, 2))
     return _program(rng, [Pair(question, expression) for question, expression in pairs])
 
@@ -151,8 +153,9 @@ def program_vote(rng: random.Random, cases: Sequence[CaseStudy]) -> str | None:
         messages="messages",
     )
     return (
-        f"from collections import Counter\n\n{listing('EXAMPLES', pairs)}\n\n\n"
-        f"{_HEAD}{_chat(content)}    values = []\n    for reply in {call}:\n        try:\n"
+        f"from collections import Counter\n\n{listing(_PROGRAMS, pairs)}\n\n\n"
+        f"{_HEAD}{_chat(_PROGRAMS, content)}    values = []\n"
+        f"    for reply in {call}:\n        try:\n"
         f"            values.append(str(agent.execute_code({code.format('reply')})))\n"
         "        except Exception:\n"
         "            values.append(agent.extract_answer_str(reply))\n"
@@ -192,16 +195,17 @@ def _program(rng: random.Random, pairs: Sequence[Pair], *, failed: str | None = 
         temperature=_cool(rng),
         messages="messages",
     )
-    otherwise = failed or rng.choice(("agent.extract_answer_str(reply)", "reply.strip()"))
+    otherwise = failed or "agent.extract_answer_str(reply)"
     return (
-        f"{listing('EXAMPLES', pairs)}\n\n\n{_HEAD}{_chat(content)}    reply = {call}[0]\n"
+        f"{listing(_PROGRAMS, pairs)}\n\n\n{_HEAD}{_chat(_PROGRAMS, content)}"
+        f"    reply = {call}[0]\n"
         f'    try:\n        return {{"answer": str(agent.execute_code({code.format("reply")}))}}\n'
         f'    except Exception:\n        return {{"answer": {otherwise}}}'
     )
 
 
-def _chat(content: str = "reply") -> str:
-    return _CHAT.format(content=content)
+def _chat(name: str, content: str = "reply") -> str:
+    return _CHAT.format(name=name, content=content)
 
 
 def _call(
@@ -229,8 +233,8 @@ def _json_call(rng: random.Random, keys: Sequence[str], instructions: Sequence[s
 
 
 def _cool(rng: random.Random) -> float:
-    return rng.choice((0.0, 0.0, 0.2, 0.5))
+    return rng.choice((0.0, 0.0, 0.5))
 
 
 def _warm(rng: random.Random) -> float:
-    return rng.choice((0.4, 0.7, 1.0))
+    return rng.choice((0.5, 0.8))

@@ -4,47 +4,31 @@ from __future__ import annotations
 
 from w4s.policy.grammar.draft import Family
 
-ROLES = ("math expert", "teacher", "careful solver", "assistant", "puzzle solver")
-CODER_ROLES = ("programmer", "Python expert", "calculator", "coder")
+ROLES = ("math expert", "teacher", "careful solver")
+CODER_ROLES = ("programmer", "calculator")
 DIRECT_INSTRUCTIONS = (
-    "Answer briefly.",
     "Give only the final answer.",
-    "Reply with the answer and nothing else.",
-    "Answer the question.",
+    "Answer briefly.",
 )
 THOUGHT_INSTRUCTIONS = (
     "Think step by step, then write the final answer in \\\\boxed{}.",
-    "Reason in short steps and end with the answer.",
-    "Work it out step by step. The last line is the answer.",
-    "Explain each step, then give the result.",
+    "Think step by step. The last line is the answer.",
 )
 EXAMPLE_INSTRUCTIONS = (
     "Answer like the examples.",
-    "Give only the answer, in the form of the examples.",
-    "Follow the examples.",
+    "Give only the answer.",
 )
 CODE_INSTRUCTIONS = (
     "Write Python code for the question.",
-    "Answer with Python code only.",
-    "Turn the question into Python.",
-    "Write one Python expression that gives the answer.",
+    "Write one Python expression.",
 )
 CHECK_INSTRUCTIONS = (
     "Check the answer and correct it.",
-    "Find mistakes in the answer, then give the right answer.",
-    "Verify the answer. Reply with the correct one.",
+    "Find mistakes, then give the right answer.",
 )
 SPLIT_INSTRUCTIONS = (
-    "Break the problem into small steps. Do not solve it.",
-    "List the parts of the problem.",
+    "List the steps. Do not solve it.",
     "Write a short plan.",
-)
-OPENINGS = (
-    "The last accuracy can be raised.",
-    "Several answers were wrong.",
-    "The model guesses too often.",
-    "The workflow needs another approach.",
-    "The feedback shows wrong answers.",
 )
 IDEAS: dict[Family, tuple[str, ...]] = {
     Family.DIRECT: ("Ask directly for the answer.", "A plain question keeps the reply short."),

@@ -14,7 +14,7 @@ from w4s.policy.grammar.operations import OPERATIONS, Operation, reproduces
 from w4s.types import CaseStudy
 
 _QUOTED_CHARACTERS = 420  # of all questions in one workflow: an action must stay short
-_FITTING_SHARE = 0.6
+_FITTING_SHARE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +28,19 @@ class Pair:
 def quoted_pairs(
     rng: random.Random, cases: Sequence[CaseStudy], *, least: int, most: int
 ) -> list[Pair]:
-    """Return some case studies as question and correct answer."""
-    return [Pair(case.question, case.expected) for case in _some(rng, cases, least, most)]
+    """Return the first case studies as question and correct answer."""
+    return [Pair(case.question, case.expected) for case in _first(rng, cases, least, most)]
 
 
 def worked_pairs(
     rng: random.Random, cases: Sequence[CaseStudy], *, least: int, most: int
 ) -> list[Pair]:
-    """Return some case studies as question and one operation's expression; empty if none applies.
+    """Return the first case studies as question and expression; empty if no operation applies.
 
     In most draws the operation is one whose values are the correct answers of these very cases,
     where the bank has such a one, else any that applies. Accuracies play no part.
     """
-    chosen = _some(rng, cases, least, most)
+    chosen = _first(rng, cases, least, most)
     usable = [operation for operation in OPERATIONS if _applies(operation, chosen)]
     if not usable:
         return []
@@ -56,9 +56,11 @@ def listing(name: str, pairs: Sequence[Pair]) -> str:
     return "\n".join([f"{name} = [", *lines, "]"])
 
 
-def _some(rng: random.Random, cases: Sequence[CaseStudy], least: int, most: int) -> list[CaseStudy]:
+def _first(
+    rng: random.Random, cases: Sequence[CaseStudy], least: int, most: int
+) -> list[CaseStudy]:
     count = min(rng.randint(least, most), len(cases))
-    chosen = rng.sample(list(cases), count)
+    chosen = list(cases[:count])
     while len(chosen) > 1 and sum(len(case.question) for case in chosen) > _QUOTED_CHARACTERS:
         chosen.pop()
     return chosen
