@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w4s.training.examples import Example
@@ -13,6 +13,7 @@ PATHS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=12), min_size=
 
 
 @given(PATHS, st.integers(1, 6))
+@settings(deadline=None)
 def test_paths_read_back_exactly(paths: list[list[int]], min_shared: int) -> None:
     """Tokens at a path's places are the path; their depths count from nought."""
     tree = build_tree(paths, min_shared=min_shared)
@@ -22,6 +23,7 @@ def test_paths_read_back_exactly(paths: list[list[int]], min_shared: int) -> Non
 
 
 @given(PATHS, st.integers(1, 6))
+@settings(deadline=None)
 def test_each_token_attends_to_its_path_and_nothing_else(
     paths: list[list[int]], min_shared: int
 ) -> None:
@@ -60,6 +62,7 @@ def example(tree: int, prompt: int, action: int) -> Example:
     st.integers(20, 120),
     st.integers(0, 3),
 )
+@settings(deadline=None)
 def test_plan_holds_every_example_once_within_the_budget(
     shapes: list[tuple[int, int, int]], budget: int, seed: int
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w4s.training.weights import effective_sample_size, sample_weights
@@ -19,6 +19,7 @@ def test_rwr_weighs_by_the_exponential_of_the_reward() -> None:
 
 
 @given(st.lists(st.floats(-50, 50), min_size=1), st.sampled_from(["rwr", "sft", "sft_best"]))
+@settings(deadline=None)
 def test_weights_have_a_mean_of_one(rewards: list[float], objective: str) -> None:
     """So a learning rate means the same under every objective, whatever the rewards."""
     weights = sample_weights(rewards, objective=objective, temperature=0.4)  # type: ignore[arg-type]

@@ -55,6 +55,13 @@ class ActionLikelihood(nn.Module):
         return Likelihood(loss, entries)
 
 
+def example_sums(batch: Batch, entries: Tensor) -> list[float]:
+    """Return the log-likelihood of each of the batch's examples: the sum of its entries."""
+    totals = torch.zeros(len(batch.examples), dtype=torch.float64)
+    totals.index_add_(0, batch.owners.cpu(), entries.double().cpu())
+    return [float(total) for total in totals]
+
+
 def _inputs(batch: Batch) -> dict[str, Any]:
     inputs: dict[str, Any] = {"input_ids": batch.tokens, "use_cache": False}
     if batch.runs is not None:

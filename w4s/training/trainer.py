@@ -20,7 +20,7 @@ from transformers import get_scheduler
 
 from w4s.training.checkpoints import read_checkpoint, save_checkpoint
 from w4s.training.examples import Example
-from w4s.training.loss import ActionLikelihood
+from w4s.training.loss import ActionLikelihood, example_sums
 from w4s.training.metrics import Scored, StepMetrics, batch_figures
 from w4s.training.models import Trainable
 from w4s.training.packing import Batch, path_batch, tree_batch
@@ -147,7 +147,8 @@ class _Loop:
                     out = self.scorer(batch)
                 self.accelerator.backward(out.loss * scale)
             if not idle:
-                scored.extend(_sums(batch, out.entries))
+                sums = example_sums(batch, out.entries)
+                scored.extend(map(Scored, batch.examples, sums))
                 packed += batch.tokens.numel()
         return scored, packed
 
@@ -210,9 +211,3 @@ class _Loop:
         self.done = state["done"]
         self.rows = [StepMetrics(**row) for row in state["rows"]]
         _log.info("training goes on after step %d of %d", self.done, len(self.steps))
-
-
-def _sums(batch: Batch, entries: torch.Tensor) -> list[Scored]:
-    totals = torch.zeros(len(batch.examples), dtype=torch.float64)
-    totals.index_add_(0, batch.owners.cpu(), entries.double().cpu())
-    return [Scored(e, t) for e, t in zip(batch.examples, totals.tolist(), strict=True)]
