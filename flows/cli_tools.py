@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import subprocess
 import sys
 
 from tasks.options import Options, tracking_uri
+from tasks.settings import child_environment
 from w4s.errors import W4SError
 
 LOOPBACK = "127.0.0.1"
@@ -42,7 +42,7 @@ def show_runs(port: int, *, options: Options) -> None:
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
     command += ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
     # without background jobs MLflow needs a quarter of the memory
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = child_environment({"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
     sys.stderr.write(f"w4s ui: http://{LOOPBACK}:{port} (Ctrl-C stops it)\n")
     with subprocess.Popen(command, env=environment) as process:
         try:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.settings import child_environment
 from w4s.errors import W4SError
 
 STARTUP_SECONDS = 300
@@ -43,7 +44,13 @@ def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
     url = f"http://127.0.0.1:{port}/api"
     with log.open("wb") as stream:
         command = [sys.executable, "-m", "flows.server", str(port), str(os.getpid())]
-        process = subprocess.Popen(command, stdout=stream, stderr=stream, env=_environment())
+        process = subprocess.Popen(
+            command,
+            stdout=stream,
+            stderr=stream,
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C is for the run, which ends the server when it is done
+        )
     os.environ["PREFECT_API_URL"] = url
     _refresh_prefect()
     try:
@@ -58,7 +65,7 @@ def _environment() -> dict[str, str]:
     extra = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
     root = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    return {**os.environ, **extra, "PREFECT__SERVER_FINAL": "1", "PYTHONPATH": path}
+    return child_environment({**extra, "PREFECT__SERVER_FINAL": "1", "PYTHONPATH": path})
 
 
 def _free_port() -> int:

@@ -48,12 +48,21 @@ class Searches:
 
     def best_example(self, benchmark: str) -> ExampleScore:
         """Return the example with the best validation accuracy: of equals the first."""
-        return max((e for e in self.examples if e.benchmark == benchmark), key=_by_accuracy)
+        own = [e for e in self.examples if e.benchmark == benchmark]
+        if not own:
+            raise DataError(_unsearched(benchmark))
+        return max(own, key=_by_accuracy)
 
     def of(self, benchmark: str, policy: str) -> FinishedSearch:
         """Return a policy's search on a benchmark: of several seeds the best by validation."""
-        own = (s for s in self.searches if (s.result.benchmark, s.policy) == (benchmark, policy))
+        own = [s for s in self.searches if (s.result.benchmark, s.policy) == (benchmark, policy)]
+        if not own:
+            raise DataError(_unsearched(f"{benchmark} with the policy {policy}"))
         return max(own, key=lambda search: search.result.accuracy)
+
+
+def _unsearched(what: str) -> str:
+    return f"there is no finished search on {what}. Run `w4s search` with these parameters first."
 
 
 def write_searches(context: Context, found: Searches) -> None:

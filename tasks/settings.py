@@ -6,7 +6,15 @@ Must be applied before prefect or mlflow are imported. Overrides nothing that is
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+
+_SECRETS = frozenset({"OPENAI_API_KEY"})
+
+
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a child that has no business with the endpoint: without its key."""
+    return {k: v for k, v in os.environ.items() if k not in _SECRETS} | dict(extra)
 
 
 def apply_settings(project: Path) -> None:

@@ -114,7 +114,7 @@ def test_waiting_for_the_executor_uses_up_no_limit() -> None:
 
 def test_the_clock_goes_on_when_a_call_is_answered() -> None:
     """Proves that a workflow that sleeps after its call still hits the wall limit."""
-    code = CALL.replace("    return", "    reply =", 1).replace("]}", "]}; import time; time.sleep(30)")
+    code = CALL.replace("    return", "    reply =", 1) + "; import time; time.sleep(30)"
 
     async def prompt(name: str, arguments: Mapping[str, Any]) -> Any:
         return ["now"]
