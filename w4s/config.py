@@ -159,6 +159,7 @@ class TrainParams(Section):
     learning_rate: float = Field(gt=0)
     warmup_ratio: float = Field(ge=0, le=1)
     batch_tokens: int = Field(gt=0)
+    accumulation: int = Field(default=1, gt=0)  # batches of one optimiser step
     lora: bool
     rank: int = Field(gt=0)
     gradient_checkpointing: bool

@@ -135,6 +135,27 @@ def test_trees_and_padded_paths_train_alike(
         assert one.loss == pytest.approx(two.loss, rel=1e-4)
 
 
+def test_accumulated_batches_make_the_step_of_one_large_batch(
+    policy: PolicyParams, tmp_path: Path
+) -> None:
+    """Two windows in two batches of one step, or in one batch: the same losses."""
+    rows = []
+    for name, budget, accumulation in (("one", 100_000, 1), ("two", 1, 100)):
+        params = PARAMS.model_copy(
+            update={"batch_tokens": budget, "accumulation": accumulation, "epochs": 4}
+        )
+        made = train(
+            windows(2),
+            params=params,
+            objective="rwr",
+            resources=resources(policy, tmp_path / name),
+        )
+        rows.append(made.rows)
+    assert len(rows[0]) == len(rows[1]) == 4
+    for one, two in zip(*rows, strict=True):
+        assert one.loss == pytest.approx(two.loss, rel=1e-4)
+
+
 def test_rwr_raises_high_reward_actions_above_low_ones(
     policy: PolicyParams, tmp_path: Path
 ) -> None:

@@ -93,6 +93,7 @@ def train(
         learning_rate=params.learning_rate,
         warmup_ratio=params.warmup_ratio,
         batch_tokens=params.batch_tokens,
+        accumulation=params.accumulation,
         lora=params.lora,
         rank=params.rank,
         gradient_checkpointing=params.gradient_checkpointing,
