@@ -20,7 +20,7 @@ from w4s.workflow import builtin_workflow
 Pair = tuple[tuple[Message, ...], str]
 """The messages of a state, and a reply to them."""
 
-_REPLIES_PER_STATE = 5  # they share their state, so that training reads it once
+_REPLIES_PER_STATE = 6  # they share their state, so that training reads it once
 _PRACTICE_SHARE = 0.5
 _SECOND_TURN_SHARE = 0.15
 _LATER_WINDOW_SHARE = 0.25

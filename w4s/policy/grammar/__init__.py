@@ -17,7 +17,7 @@ from w4s.types import CaseStudy
 __all__ = ["Family", "WorkflowDraft", "sample_workflow"]
 
 # uniform over the families but for the plainest program, which stands for a wide range of tasks
-_WEIGHTS = {family: 2 if family is Family.PROGRAM else 1 for family in Family}
+_WEIGHTS = {family: 3 if family is Family.PROGRAM else 1 for family in Family}
 
 
 def sample_workflow(rng: random.Random, *, cases: Sequence[CaseStudy]) -> WorkflowDraft:
@@ -31,4 +31,4 @@ def sample_workflow(rng: random.Random, *, cases: Sequence[CaseStudy]) -> Workfl
         family = rng.choices(families, weights)[0]
         code = BUILDERS[family](rng, cases)
         if code is not None:
-            return WorkflowDraft(rng.choice(wording.IDEAS[family]), code + "\n", family)
+            return WorkflowDraft(wording.IDEAS[family], code + "\n", family)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from w4s.policy.grammar import wording
 from w4s.policy.grammar.draft import Family
-from w4s.policy.grammar.worked import Pair, listing, quoted_pairs, worked_pairs
+from w4s.policy.grammar.worked import Pair, Worked, listing, quoted_pairs, worked_pairs
 from w4s.types import CaseStudy
 
 Builder = Callable[[random.Random, Sequence[CaseStudy]], str | None]
@@ -128,20 +128,21 @@ def decomposition(rng: random.Random, _cases: Sequence[CaseStudy]) -> str:
 
 def generic_code(rng: random.Random, _cases: Sequence[CaseStudy]) -> str:
     """Show how code answers a generic question; run the code written for this one."""
-    pairs = rng.sample(wording.GENERIC_EXAMPLES, rng.randint(1, 2))
-    return _program(rng, [Pair(question, expression) for question, expression in pairs])
+    chosen = rng.sample(wording.GENERIC_EXAMPLES, rng.randint(1, 2))
+    pairs = tuple(Pair(question, expression) for question, expression in chosen)
+    return _program(rng, Worked("generic", pairs))
 
 
 def program(rng: random.Random, cases: Sequence[CaseStudy]) -> str | None:
     """Show how code answers public questions; run the code written for this one."""
-    pairs = worked_pairs(rng, cases, least=2, most=3)
-    return _program(rng, pairs) if pairs else None
+    worked = worked_pairs(rng, cases, least=2, most=3)
+    return _program(rng, worked) if worked else None
 
 
 def program_vote(rng: random.Random, cases: Sequence[CaseStudy]) -> str | None:
     """Run several programs and take the most frequent value."""
-    pairs = worked_pairs(rng, cases, least=2, most=3)
-    if not pairs:
+    worked = worked_pairs(rng, cases, least=2, most=3)
+    if not worked:
         return None
     content, code = rng.choice(_FORMS)
     call = _call(
@@ -153,7 +154,7 @@ def program_vote(rng: random.Random, cases: Sequence[CaseStudy]) -> str | None:
         messages="messages",
     )
     return (
-        f"from collections import Counter\n\n{listing(_PROGRAMS, pairs)}\n\n\n"
+        f"from collections import Counter\n\n{_programs(worked)}\n\n\n"
         f"{_HEAD}{_chat(_PROGRAMS, content)}    values = []\n"
         f"    for reply in {call}:\n        try:\n"
         f"            values.append(str(agent.execute_code({code.format('reply')})))\n"
@@ -165,11 +166,11 @@ def program_vote(rng: random.Random, cases: Sequence[CaseStudy]) -> str | None:
 
 def program_then_thought(rng: random.Random, cases: Sequence[CaseStudy]) -> str | None:
     """Run a program; where it fails, ask for reasoning."""
-    pairs = worked_pairs(rng, cases, least=2, most=2)
-    if not pairs:
+    worked = worked_pairs(rng, cases, least=2, most=2)
+    if not worked:
         return None
     retry = _call(rng, wording.ROLES, wording.THOUGHT_INSTRUCTIONS, temperature=_cool(rng))
-    return _program(rng, pairs, failed=f"agent.extract_answer_str({retry}[0])")
+    return _program(rng, worked, failed=f"agent.extract_answer_str({retry}[0])")
 
 
 BUILDERS: dict[Family, Builder] = {
@@ -186,7 +187,7 @@ BUILDERS: dict[Family, Builder] = {
 }
 
 
-def _program(rng: random.Random, pairs: Sequence[Pair], *, failed: str | None = None) -> str:
+def _program(rng: random.Random, worked: Worked, *, failed: str | None = None) -> str:
     content, code = rng.choice(_FORMS)
     call = _call(
         rng,
@@ -197,11 +198,16 @@ def _program(rng: random.Random, pairs: Sequence[Pair], *, failed: str | None = 
     )
     otherwise = failed or "agent.extract_answer_str(reply)"
     return (
-        f"{listing(_PROGRAMS, pairs)}\n\n\n{_HEAD}{_chat(_PROGRAMS, content)}"
+        f"{_programs(worked)}\n\n\n{_HEAD}{_chat(_PROGRAMS, content)}"
         f"    reply = {call}[0]\n"
         f'    try:\n        return {{"answer": str(agent.execute_code({code.format("reply")}))}}\n'
         f'    except Exception:\n        return {{"answer": {otherwise}}}'
     )
+
+
+def _programs(worked: Worked) -> str:
+    # the operation is named before it is used: it is chosen once, by what the questions say
+    return f"# Operation: {worked.operation}\n{listing('PROGRAMS', worked.pairs)}"
 
 
 def _chat(name: str, content: str = "reply") -> str:

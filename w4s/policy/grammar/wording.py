@@ -30,44 +30,18 @@ SPLIT_INSTRUCTIONS = (
     "List the steps. Do not solve it.",
     "Write a short plan.",
 )
-IDEAS: dict[Family, tuple[str, ...]] = {
-    Family.DIRECT: ("Ask directly for the answer.", "A plain question keeps the reply short."),
-    Family.CHAIN_OF_THOUGHT: (
-        "Let the model reason before it answers.",
-        "Step by step reasoning may help.",
-    ),
-    Family.SELF_CONSISTENCY: (
-        "Sample several answers and take the most frequent one.",
-        "A majority vote removes random mistakes.",
-    ),
-    Family.FEW_SHOT: (
-        "Show solved examples so that the form of the answer is clear.",
-        "Quote public questions with their correct answers.",
-    ),
-    Family.SELF_REFINE: (
-        "Let the model check its first answer.",
-        "A second look can repair the first answer.",
-    ),
-    Family.DECOMPOSITION: (
-        "Split the problem into steps first.",
-        "A plan first, then the solution.",
-    ),
-    Family.GENERIC_CODE: (
-        "Let the model write code after a simple example and run it.",
-        "Code computes exactly; show how code looks.",
-    ),
-    Family.PROGRAM: (
-        "Turn questions into Python as in these worked examples and run it.",
-        "Worked examples in code let Python compute the answer.",
-    ),
-    Family.PROGRAM_VOTE: (
-        "Run several programs written after worked examples and vote.",
-        "Sample code a few times and take the most frequent value.",
-    ),
-    Family.PROGRAM_THEN_THOUGHT: (
-        "Run code written after worked examples, and let the model reason if it fails.",
-        "Code first; plain reasoning is the fall-back.",
-    ),
+# one phrase a family, alike at the start: a small model must not lose its way before the code
+IDEAS: dict[Family, str] = {
+    Family.DIRECT: "Technique: ask directly.",
+    Family.CHAIN_OF_THOUGHT: "Technique: reason before the answer.",
+    Family.SELF_CONSISTENCY: "Technique: vote over several answers.",
+    Family.FEW_SHOT: "Technique: solved examples.",
+    Family.SELF_REFINE: "Technique: check the first answer.",
+    Family.DECOMPOSITION: "Technique: plan first, then solve.",
+    Family.GENERIC_CODE: "Technique: run code, written after a generic example.",
+    Family.PROGRAM: "Technique: run code, written after worked examples.",
+    Family.PROGRAM_VOTE: "Technique: vote over several runs of code.",
+    Family.PROGRAM_THEN_THOUGHT: "Technique: run code, reason where it fails.",
 }
 GENERIC_EXAMPLES = (
     ("What is 12 plus 30?", "12 + 30"),

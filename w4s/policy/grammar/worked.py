@@ -25,6 +25,14 @@ class Pair:
     reply: str
 
 
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """Questions with the expressions that one operation makes of them."""
+
+    operation: str
+    pairs: tuple[Pair, ...]
+
+
 def quoted_pairs(
     rng: random.Random, cases: Sequence[CaseStudy], *, least: int, most: int
 ) -> list[Pair]:
@@ -34,8 +42,8 @@ def quoted_pairs(
 
 def worked_pairs(
     rng: random.Random, cases: Sequence[CaseStudy], *, least: int, most: int
-) -> list[Pair]:
-    """Return the first case studies as question and expression; empty if no operation applies.
+) -> Worked | None:
+    """Return the first case studies as question and expression; None if no operation applies.
 
     In most draws the operation is one whose values are the correct answers of these very cases,
     where the bank has such a one, else any that applies. Accuracies play no part.
@@ -43,11 +51,12 @@ def worked_pairs(
     chosen = _first(rng, cases, least, most)
     usable = [operation for operation in OPERATIONS if _applies(operation, chosen)]
     if not usable:
-        return []
+        return None
     fitting = [operation for operation in usable if _fits(operation, chosen)]
     operation = rng.choice(fitting if fitting and rng.random() < _FITTING_SHARE else usable)
     programs = [(case.question, operation.program(case.question)) for case in chosen]
-    return [Pair(question, program.expression) for question, program in programs if program]
+    pairs = tuple(Pair(question, program.expression) for question, program in programs if program)
+    return Worked(operation.name, pairs)
 
 
 def listing(name: str, pairs: Sequence[Pair]) -> str:
