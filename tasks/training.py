@@ -29,7 +29,16 @@ if TYPE_CHECKING:  # torch is loaded where something is trained, not where resul
     from w4s.training.train import TrainingResult
 from w4s.trajectories import read_trajectories
 
-CLONE_CODE = ("policy", "prompts", "seeds", "training", "types")
+CLONE_CODE = (
+    "parsing",
+    "policy",
+    "prompts",
+    "seeds",
+    "training",
+    "types",
+    "workflow",
+    "workflows",
+)
 TRAIN_CODE = ("policy", "seeds", "trajectories", "training", "types")
 OnStep = Callable[["StepMetrics", int], None]
 
