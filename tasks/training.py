@@ -165,7 +165,7 @@ async def _in_thread(
     def on_step(metrics: StepMetrics, steps: int) -> None:
         if stop.is_set():
             raise _Stopped
-        context.progress.step(item, metrics.step + 1, steps, f"loss {metrics.loss:.3f}")
+        context.progress.step(item, metrics.step, steps, f"loss {metrics.loss:.3f}")
 
     try:
         return await asyncio.to_thread(work, on_step)
