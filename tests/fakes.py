@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from w4s.llm.base import ChatReply, ChatRequest
 from w4s.policy.base import PolicyReply
 from w4s.sandbox.base import Handler, HandlerError, LimitHit, Limits, SandboxResult
+from w4s.sandbox.handle import Agent
 from w4s.types import (
     Failure,
     FailureKind,
@@ -71,22 +72,14 @@ class FakeExecutor:
         return ChatReply(texts, ("stop",) * request.n, Usage(1, 10, 5 * request.n))
 
 
-class _FakeHandle:
-    """The blocking handle of a workflow, over an asynchronous handler."""
+def _agent(handler: Handler, loop: asyncio.AbstractEventLoop) -> Agent:
+    """The real handle of a workflow, over an asynchronous handler instead of a pipe."""
 
-    def __init__(self, handler: Handler, loop: asyncio.AbstractEventLoop) -> None:
-        self._handler = handler
-        self._loop = loop
+    def call(operation: str, arguments: dict[str, Any]) -> Any:
+        answer: Coroutine[Any, Any, Any] = handler(operation, arguments)  # type: ignore[assignment]
+        return asyncio.run_coroutine_threadsafe(answer, loop).result()
 
-    def __getattr__(self, operation: str) -> Callable[..., Any]:
-        def call(**arguments: Any) -> Any:
-            future = asyncio.run_coroutine_threadsafe(
-                self._handler(operation, arguments),
-                self._loop,  # type: ignore[arg-type]
-            )
-            return future.result()
-
-        return call
+    return Agent(call)
 
 
 class FakeSandbox:
@@ -95,7 +88,7 @@ class FakeSandbox:
     async def run_workflow(
         self, code: str, *, task: str, handler: Handler, limits: Limits, seed: int
     ) -> SandboxResult:
-        handle = _FakeHandle(handler, asyncio.get_running_loop())
+        handle = _agent(handler, asyncio.get_running_loop())
         try:
             value = await asyncio.to_thread(_run, code, "workflow", (handle, task))
         except LimitHit as hit:

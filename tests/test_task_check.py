@@ -101,7 +101,6 @@ def test_the_endpoint_answers_three_rows_and_its_cost_is_told() -> None:
     """Three questions are asked, no more."""
     executor = FakeExecutor(answer=lambda request, draw: "4")
     problems = AdderBenchmark().problems(9, seed=0)
-    # the fake sandbox's handle has no reading of answers, so the workflow is a failure of its own
     findings = asyncio.run(
         check_endpoint(AdderBenchmark(), problems, workbench=workbench(executor))
     )

@@ -356,8 +356,8 @@ _TIME = [
     Attack(
         "asleep in a call",
         "agent.call_llm([{'role': 'user', 'content': 'slow'}])",
-        frozenset({Kind.WALL_TIME}),
-        {"wall_seconds": 0.5},
+        frozenset({Kind.EXECUTOR}),
+        {"waiting_seconds": 0.5},
     ),
     Attack(
         "slow object",

@@ -30,9 +30,14 @@ class LimitHit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run may use. Hitting one is a typed failure on the result."""
+    """What one run may use. Hitting one is a typed failure on the result.
+
+    The wall clock stands still while a call is unanswered, which is not the program's fault;
+    `waiting_seconds` bounds that time, as a failure of the executor.
+    """
 
     wall_seconds: float = 120.0
+    waiting_seconds: float = 3600.0
     cpu_seconds: float = 10.0
     memory_bytes: int = 512 * 1024**2
     output_bytes: int = 64 * 1024

@@ -54,9 +54,10 @@ class Session:
         self.ended: asyncio.Future[Ending] = self._loop.create_future()
         self.calls = 0
         self.refused: list[str] = []
-        self._left = limits.wall_seconds
-        self._started = self._loop.time()
-        self._timer = self._loop.call_later(self._left, self._expired)
+        self._own_left = limits.wall_seconds
+        self._waiting_left = limits.waiting_seconds
+        self._since = self._loop.time()
+        self._timer = self._loop.call_later(self._own_left, self._expired)
         self._loop.add_reader(end, self._readable)
 
     def send(self, message: Mapping[str, Any]) -> None:
@@ -96,6 +97,10 @@ class Session:
     def _expired(self) -> None:
         text = f"not finished within {self._limits.wall_seconds:g} seconds"
         self._fail(FailureKind.WALL_TIME, text)
+
+    def _unanswered(self) -> None:
+        text = f"no reply to its calls within {self._limits.waiting_seconds:g} seconds"
+        self._fail(FailureKind.EXECUTOR, text)
 
     # -------------------------------------------------------------- bytes
 
@@ -186,7 +191,7 @@ class Session:
             self._fail(FailureKind.CALLS, text)
             return
         if not self._tasks:
-            self._stop_clock()
+            self._wait()
         task = self._loop.create_task(
             self._answer(self._handler, number, str(message["name"]), arguments)
         )
@@ -196,14 +201,22 @@ class Session:
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not self._tasks and not self.ended.done():
-            self._started = self._loop.time()
-            self._timer = self._loop.call_later(self._left, self._expired)
+            self._go_on()
 
-    def _stop_clock(self) -> None:
-        # the program does not answer for the executor's time: an outage is no fault of it, and
-        # the number of calls is bounded
+    def _wait(self) -> None:
+        # the program does not answer for the executor's time: an outage is no fault of it
+        self._own_left = max(0.0, self._own_left - self._elapsed())
+        self._timer = self._loop.call_later(self._waiting_left, self._unanswered)
+
+    def _go_on(self) -> None:
+        self._waiting_left = max(0.0, self._waiting_left - self._elapsed())
+        self._timer = self._loop.call_later(self._own_left, self._expired)
+
+    def _elapsed(self) -> float:
+        """Stop the clock that runs and return its seconds."""
         self._timer.cancel()
-        self._left = max(0.0, self._left - (self._loop.time() - self._started))
+        start, self._since = self._since, self._loop.time()
+        return self._since - start
 
     async def _answer(
         self, handler: Handler, number: int, name: str, arguments: dict[str, Any]
