@@ -23,9 +23,13 @@ class WorkspaceBusy(W4SError):
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Paths below one absolute folder. Most properties are one stage's output."""
+    """Paths below one absolute folder. Most properties are one stage's output.
+
+    The cache is that of `shared`, where given: a variant of a run finds what the run computed.
+    """
 
     root: Path
+    shared: Path | None = None
 
     @property
     def splits(self) -> Path:
@@ -65,12 +69,12 @@ class Workspace:
     @property
     def cache(self) -> Path:
         """Folder of the tasks' results; may be deleted at the price of time."""
-        return self.root / ".cache" / "tasks"
+        return (self.shared or self.root) / ".cache" / "tasks"
 
     @property
     def made(self) -> Path:
         """Folder of what cached tasks made besides their results (adapters), by cache key."""
-        return self.root / ".cache" / "made"
+        return (self.shared or self.root) / ".cache" / "made"
 
     def refuse_if_held(self) -> None:
         """Raise WorkspaceBusy where another process holds the workspace; takes no hold itself."""

@@ -186,6 +186,17 @@ class EvaluateParams(Section):
     first_candidates: int = Field(ge=0)
 
 
+class ExperimentParams(Section):
+    """What the experiments by name vary: seeds of the learning curve, T, other executors.
+
+    An executor is MODEL, MODEL@BASE_URL, `embedded` or `policy`, as in `w4s transfer`.
+    """
+
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    turns: tuple[int, ...] = Field(default=(1, 2, 3, 4), min_length=1)
+    executors: tuple[str, ...] = ()
+
+
 class TrackingParams(Section):
     """Where MLflow keeps its runs; None is a SQLite file in the workspace's parent."""
 
@@ -212,6 +223,7 @@ class Params(Section):
     train: TrainParams
     search: SearchParams
     evaluate: EvaluateParams
+    experiments: ExperimentParams = ExperimentParams()
     tracking: TrackingParams
 
 
