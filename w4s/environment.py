@@ -93,7 +93,7 @@ class Environment:
     def correction(self, state: State, *, reply: str, failure: Failure, code: str) -> State:
         """Return `state` with a failed reply and its error behind it."""
         messages = correction_state(
-            state.messages, reply=reply, failure=failure, code=code, wording=self.budget.wording
+            state.messages, reply=reply, failure=failure, code=code, budget=self.budget
         )
         return State(messages, state.accuracies, state.latest)
 

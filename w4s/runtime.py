@@ -86,12 +86,13 @@ def prompt_budget(params: Params, policy: Policy, *, turns: int) -> PromptBudget
 
     `turns` is T: the state of a window's first turn leaves room for the later ones.
     """
-    reserve = (turns - 1) * (params.policy.action_tokens + _FEEDBACK_TOKENS)
+    turn = params.policy.action_tokens + _FEEDBACK_TOKENS
+    most = max(turn, params.policy.prompt_tokens // 2)  # later turns may drop the ones before them
     return PromptBudget(
         tokens=params.policy.prompt_tokens,
         count=policy.count_tokens,
         wording=params.policy.prompt,
-        reserve=min(reserve, params.policy.prompt_tokens // 2),
+        reserve=min((turns - 1) * turn, most),
     )
 
 

@@ -97,10 +97,41 @@ def test_the_next_state_extends_the_state_before_it() -> None:
     assert "down from 0.50" in longer[-1].content
 
 
+def test_turns_between_are_dropped_where_the_next_state_would_not_fit() -> None:
+    """A window of many turns goes on in a small budget: opening and latest turn are kept."""
+    first = window_state(description="Add.", attempts=[Attempt("c", FEEDBACK)], budget=budget())
+    state, room = first, budget(words(first) + 200)
+    for turn in range(20):
+        state = next_state(
+            state,
+            reply=f"turn {turn} " + "word " * 60,
+            feedback=FEEDBACK,
+            previous_accuracy=0.5,
+            budget=room,
+        )
+        assert words(state) <= room.tokens
+        assert state[:2] == first
+        assert state[-2].content.startswith(f"turn {turn} ")
+
+
 def test_a_correction_shows_error_and_offending_line() -> None:
     """Self-correction gets type, message and line."""
     failure = Failure(FailureKind.RUNTIME, "KeyError: 'x'", line=2)
     state = correction_state(
-        (), reply="r", failure=failure, code="a = 1\nb = {}['x']\n", wording="full"
+        (), reply="r", failure=failure, code="a = 1\nb = {}['x']\n", budget=budget()
     )
     assert "KeyError: 'x'\nLine 2: b = {}['x']" in state[-1].content
+
+
+def test_a_correction_fits_the_budget_however_long_the_failed_reply_was() -> None:
+    """The reply is cut, and left out where the state leaves no room: nothing is raised."""
+    failure = Failure(FailureKind.RUNTIME, "KeyError: 'x'")
+    state = window_state(description="Add.", attempts=[Attempt("c", FEEDBACK)], budget=budget())
+    tight = budget(words(state) + 60)
+    asked = {"failure": failure, "code": "", "budget": tight}
+    shorter = correction_state(state, reply="long " * 900, **asked)
+    assert shorter[: len(state)] == state
+    assert words(shorter) <= tight.tokens
+    assert len(shorter[-2].content) < 900
+    full = budget(words(state))
+    assert correction_state(state, reply="long", **(asked | {"budget": full})) == state

@@ -17,6 +17,9 @@ CountTokens = Callable[[Sequence[Message]], int]
 
 _QUESTION_CHARACTERS = 1200
 _ANSWER_CHARACTERS = 200
+_ERROR_LENGTH = 600
+_REPLY_LENGTHS = (1200, 600, 200)  # characters of a failed reply, where it does not fit whole
+_OPENING = 2  # a window's first messages: the system's and the task's
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +93,39 @@ def next_state(
 ) -> tuple[Message, ...]:
     """Return `state` extended by the action taken and its feedback: a prefix of it stays as it was.
 
-    Case studies are dropped until it fits. Raises ConfigError where it does not fit without any.
+    Case studies are dropped until it fits, then the turns between the window's first message and
+    this one. Raises ConfigError, with the figures, where even that is too long.
     """
     texts = TEXTS[budget.wording]
-    for count in range(len(feedback.case_studies), -1, -1):
-        content = _feedback_text(feedback, count, previous_accuracy) + "\n\n" + texts.ask
-        longer = (*state, Message("assistant", reply), Message("user", content))
-        if budget.count(longer) <= budget.tokens:
-            return longer
+    for before in (tuple(state), tuple(state[:_OPENING])):
+        for count in range(len(feedback.case_studies), -1, -1):
+            content = _feedback_text(feedback, count, previous_accuracy) + "\n\n" + texts.ask
+            longer = (*before, Message("assistant", reply), Message("user", content))
+            if budget.count(longer) <= budget.tokens:
+                return longer
     raise ConfigError(
         f"The next turn's state takes {budget.count(longer)} tokens, more than "
-        f"policy.prompt_tokens = {budget.tokens}. Raise it, or lower policy.action_tokens or turns."
+        f"policy.prompt_tokens = {budget.tokens}. Raise it, or lower policy.action_tokens."
     )
 
 
 def correction_state(
-    state: Sequence[Message], *, reply: str, failure: Failure, code: str, wording: Wording
+    state: Sequence[Message], *, reply: str, failure: Failure, code: str, budget: PromptBudget
 ) -> tuple[Message, ...]:
-    """Return `state` extended by a failed reply and its error (type, message, offending line)."""
-    text = TEXTS[wording].correct.format(error=_error_text(failure, code))
-    return (*state, Message("assistant", reply), Message("user", text))
+    """Return `state` extended by a failed reply and its error (type, message, offending line).
+
+    The reply is cut until it fits the budget; where the state leaves no room at all it is returned
+    as it is, and the policy is merely asked again.
+    """
+    text = TEXTS[budget.wording].correct.format(
+        error=_cut(_error_text(failure, code), _ERROR_LENGTH)
+    )
+    for characters in (len(reply), *_REPLY_LENGTHS):
+        shown = _cut(reply, characters) if characters < len(reply) else reply
+        longer = (*state, Message("assistant", shown), Message("user", text))
+        if budget.count(longer) <= budget.tokens:
+            return longer
+    return tuple(state)
 
 
 @dataclass(frozen=True, slots=True)
