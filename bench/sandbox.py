@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from w4s.sandbox.base import Limits
+from w4s.sandbox.base import HandlerError, Limits
 from w4s.sandbox.host import ProcessSandbox
 
 _TRIVIAL = "def workflow(agent, task):\n    return {'answer': task}\n"
@@ -38,8 +38,8 @@ class Timing:
     rate: float
 
 
-async def _no_calls(name: str, arguments: Mapping[str, Any]) -> Any:
-    raise NotImplementedError(name)
+async def _no_calls(name: str, _arguments: Mapping[str, Any]) -> Any:
+    raise HandlerError(f"nothing here answers {name}")
 
 
 async def _measure(one: Callable[[], Awaitable[None]], *, runs: int, at_once: int) -> Timing:

@@ -51,6 +51,24 @@ def test_states_sampled_together_come_back_in_order(params: PolicyParams) -> Non
     asyncio.run(both())
 
 
+def test_a_cancelled_batch_is_given_up_at_the_next_token(params: PolicyParams) -> None:
+    """The thread that samples ends with the call: the next call does not wait for its rest."""
+    policy = LocalPolicy(params.model, action_tokens=400, device="cpu", stop=None)
+    seen: list[int] = []
+    policy._finished = lambda ids: bool(seen.append(len(ids)))  # type: ignore[method-assign]
+
+    async def cancelled() -> int:
+        task = asyncio.create_task(policy.sample(STATE, n=1, temperature=1.0, seed=0))
+        while not seen:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        with policy._lock:  # the batch has ended
+            return len(seen)
+
+    assert asyncio.run(cancelled()) < 300
+
+
 def test_prompt_is_counted_in_tokens(params: PolicyParams) -> None:
     """With the byte tokeniser: the template's text, its four markers one token each."""
     policy = load_policy(params)

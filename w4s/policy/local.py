@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,16 +96,23 @@ class LocalPolicy:
         Rounding depends on the batch: the same requests together give the same replies, a
         request alone may give others.
         """
-        return await asyncio.to_thread(self._sample, requests, temperature)
+        stop = threading.Event()
+        try:
+            return await asyncio.to_thread(self._sample, requests, temperature, stop.is_set)
+        finally:  # cancelled: the thread must not compute a minute for nobody
+            stop.set()
 
     def _sample(
-        self, requests: Sequence[StateRequest], temperature: float
+        self,
+        requests: Sequence[StateRequest],
+        temperature: float,
+        abandoned: Callable[[], bool],
     ) -> list[list[PolicyReply]]:
         prompts = [
             Prompt(self._checked(prompt_ids(self._tokenizer, r.messages)), r.n, r.seed)
             for r in requests
         ]
-        limits = DecodingLimits(self._action_tokens, self._end_ids(), self._finished)
+        limits = DecodingLimits(self._action_tokens, self._end_ids(), self._finished, abandoned)
         with self._lock:  # one batch at a time: the model holds the batch's attention mode
             groups = decode(self._model, prompts, temperature=temperature, limits=limits)
         return [[self._reply(row) for row in group] for group in groups]

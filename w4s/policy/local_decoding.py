@@ -7,9 +7,9 @@ that end leave the batch. Knows tokens only; texts, chats and models' files are 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,11 +37,19 @@ class Continuation:
 
 @dataclass(frozen=True, slots=True)
 class DecodingLimits:
-    """When a row ends: at one of `end_ids`, when `finished(ids)` says so, or after `tokens`."""
+    """When a row ends: at one of `end_ids`, when `finished(ids)` says so, or after `tokens`.
+
+    The whole batch is given up, with Abandoned, once `abandoned()` is true.
+    """
 
     tokens: int
     end_ids: frozenset[int]
     finished: Callable[[list[int]], bool]
+    abandoned: Callable[[], bool] = lambda: False
+
+
+class Abandoned(Exception):
+    """Nobody waits for the batch any more."""
 
 
 @torch.inference_mode()
@@ -68,6 +76,8 @@ def decode(
     alive = list(range(len(draws)))
     decoder.start()
     for step in range(limits.tokens):
+        if limits.abandoned():
+            raise Abandoned
         tokens = _pick(logits, draws[alive, step], temperature)
         for row, token in zip(alive, tokens.tolist(), strict=True):
             texts[row].append(token)
@@ -115,7 +125,7 @@ def _pick(logits: Tensor, draws: Tensor, temperature: float) -> Tensor:
     return picked.clamp(max=logits.shape[-1] - 1)
 
 
-class _Decoder:
+class _Decoder(ABC):
     """Reads prompts one by one, then steps all their rows together."""
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -132,21 +142,25 @@ class _Decoder:
         last: Tensor = out.logits[:, -1]
         return last
 
+    @abstractmethod
     def hold(self, cache: DynamicCache, rows: int) -> None:
-        raise NotImplementedError
+        """Take a prompt's cache, which `rows` rows continue."""
 
+    @abstractmethod
     def start(self) -> None:
-        raise NotImplementedError
+        """Get ready to step: all prompts are read."""
 
-    def forward(self, tokens: Tensor) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the next logits [rows, vocab] after each row's token [rows]."""
 
+    @abstractmethod
     def select(self, rows: Tensor) -> None:
-        raise NotImplementedError
+        """Let only these rows of the caches go on."""
 
     def step(self, tokens: Tensor) -> Tensor:
         """Give each row its token [rows]; return the next logits [rows, vocab]."""
-        logits: Tensor = self.forward(tokens.unsqueeze(1)).logits[:, -1]
+        logits = self.forward(tokens)
         self.positions = self.positions + 1
         return logits
 
@@ -176,14 +190,13 @@ class _CopiedPromptDecoder(_Decoder):
     def start(self) -> None:
         """Nothing is due: the copies are ready."""
 
-    def step(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor) -> Tensor:
         given = torch.stack((tokens, self.positions)).unsqueeze(2)
         logits = []
         for cache, part in zip(self._caches, _split(given, self._rows), strict=True):
             if part.shape[1]:
                 out = self.model(part[0], past_key_values=cache, position_ids=part[1])
                 logits.append(out.logits[:, -1])
-        self.positions = self.positions + 1
         return torch.cat(logits)
 
     def select(self, rows: Tensor) -> None:
@@ -212,15 +225,16 @@ class _SharedPromptDecoder(_Decoder):
     def start(self) -> None:
         self._own.open(self._shared)
 
-    def forward(self, tokens: Tensor) -> Any:
+    def forward(self, tokens: Tensor) -> Tensor:
         out = self.model(
-            tokens,
+            tokens.unsqueeze(1),
             past_key_values=self._own,
             position_ids=self.positions.unsqueeze(1),
             shared_prompts=self._shared,
         )
         self._own.length += 1
-        return out
+        logits: Tensor = out.logits[:, -1]
+        return logits
 
     def select(self, rows: Tensor) -> None:
         self._shared.keep(rows)
