@@ -44,39 +44,81 @@ class Workbench:
     code_limits: Limits
 
 
+@dataclass(frozen=True, slots=True)
+class WorkflowRun:
+    """One run of a workflow on a question: its answer or why there is none, and what it took."""
+
+    answer: str | None
+    failure: Failure | None
+    usage: Usage
+    seconds: float
+    violations: int
+
+
+async def run_workflow(
+    code: str,
+    question: str,
+    *,
+    workbench: Workbench,
+    draw: str,
+    seed: int,
+    public_test: PublicTest | None = None,
+) -> WorkflowRun:
+    """Run `code` once on `question`; `draw` addresses its calls, `seed` its own randomness.
+
+    Whatever the workflow does wrong is a failure on the result; only fatal errors of the executor
+    are raised.
+    """
+    handle = WorkflowHandle(
+        executor=workbench.executor,
+        sandbox=workbench.sandbox,
+        draw=draw,
+        limits=workbench.call_limits,
+        code_limits=workbench.code_limits,
+        public_test=public_test,
+    )
+    result = await workbench.sandbox.run_workflow(
+        code, task=question, handler=handle, limits=workbench.limits, seed=seed
+    )
+    failure = _failure(result, handle)
+    cut_off = 1 if failure is not None and failure.kind in VIOLATIONS else 0
+    return WorkflowRun(
+        answer=None if failure else _answer_text(result.value["answer"]),
+        failure=failure,
+        usage=handle.usage,
+        seconds=result.wall_seconds,
+        violations=max(result.violations, cut_off) + handle.violations,
+    )
+
+
 async def run_problem(
     code: str, problem: Problem, *, benchmark: Benchmark, workbench: Workbench, draw: str
 ) -> ProblemResult:
     """Run `code` on one problem and score its answer.
 
-    `draw` is the address of the evaluation. Whatever the workflow does wrong is a failure on the
-    result; only fatal errors of the executor are raised.
+    `draw` is the address of the evaluation. Raises as `run_workflow` does.
     """
     address = f"{draw}/{problem.id}"
-    handle = make_handle(workbench, address, public_test=_public_test(benchmark, problem))
-    result = await workbench.sandbox.run_workflow(
+    run = await run_workflow(
         code,
-        task=problem.question,
-        handler=handle,
-        limits=workbench.limits,
+        problem.question,
+        workbench=workbench,
+        draw=address,
         seed=derive_seed(address),
+        public_test=_public_test(benchmark, problem),
     )
-    failure = failure_of(result, handle)
-    answer = None if failure else answer_text(result.value["answer"])
-    if answer is None:
-        why = failure.message if failure else "no answer"
-        score = Score(0.0, None, why)
+    if run.answer is None:
+        score = Score(0.0, None, run.failure.message if run.failure else "no answer")
     else:
-        score = await benchmark.score(problem, answer)
-    cut_off = 1 if failure is not None and failure.kind in VIOLATIONS else 0
+        score = await benchmark.score(problem, run.answer)
     return ProblemResult(
         problem_id=problem.id,
-        answer=answer,
+        answer=run.answer,
         score=score,
-        failure=failure,
-        usage=handle.usage,
-        seconds=result.wall_seconds,
-        violations=max(result.violations, cut_off) + handle.violations,
+        failure=run.failure,
+        usage=run.usage,
+        seconds=run.seconds,
+        violations=run.violations,
     )
 
 
@@ -134,7 +176,7 @@ def total_usage(results: Sequence[ProblemResult]) -> Usage:
     return sum((result.usage for result in results), Usage())
 
 
-def answer_text(answer: Any) -> str:
+def _answer_text(answer: Any) -> str:
     """Return a workflow's answer as the text that a scorer reads."""
     if isinstance(answer, str):
         return answer.strip()
@@ -145,21 +187,7 @@ def answer_text(answer: Any) -> str:
     return str(answer)
 
 
-def make_handle(
-    workbench: Workbench, draw: str, *, public_test: PublicTest | None = None
-) -> WorkflowHandle:
-    """Return the handle of one run of a workflow at the address `draw`."""
-    return WorkflowHandle(
-        executor=workbench.executor,
-        sandbox=workbench.sandbox,
-        draw=draw,
-        limits=workbench.call_limits,
-        code_limits=workbench.code_limits,
-        public_test=public_test,
-    )
-
-
-def failure_of(result: SandboxResult, handle: WorkflowHandle) -> Failure | None:
+def _failure(result: SandboxResult, handle: WorkflowHandle) -> Failure | None:
     """Return why a run has no answer, or None where it has one."""
     failure = result.failure
     if failure is not None:

@@ -15,7 +15,7 @@ from w4s.benchmarks.splits import load_validation
 from w4s.config import Params
 from w4s.environment import Environment
 from w4s.errors import WorkflowFailed
-from w4s.evaluation import Workbench, answer_text, failure_of, make_handle
+from w4s.evaluation import Workbench, run_workflow
 from w4s.llm.open import open_engine
 from w4s.policy.base import Policy
 from w4s.prompts.state import PromptBudget
@@ -122,16 +122,15 @@ def make_environment(
 async def solve(workflow: Workflow, question: str, *, workbench: Workbench, seed: int = 0) -> str:
     """Answer one question with a workflow. Raises WorkflowFailed where it gives no answer."""
     draw = f"solve/s{seed}"
-    handle = make_handle(workbench, draw)
-    result = await workbench.sandbox.run_workflow(
+    run = await run_workflow(
         workflow.code,
-        task=question,
-        handler=handle,
-        limits=workbench.limits,
+        question,
+        workbench=workbench,
+        draw=draw,
         seed=derive_seed(draw, question),
     )
-    failure = failure_of(result, handle)
-    if failure is not None:
-        where = f"{workflow.name}:{failure.line}: " if failure.line else f"{workflow.name}: "
-        raise WorkflowFailed(where + failure.message)
-    return answer_text(result.value["answer"])
+    if run.failure is not None or run.answer is None:
+        failure = run.failure
+        where = f"{workflow.name}:{failure.line}" if failure and failure.line else workflow.name
+        raise WorkflowFailed(f"{where}: {failure.message if failure else 'no answer'}")
+    return run.answer

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,22 +19,11 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from w4s.errors import BudgetError, EndpointError, W4SError
-from w4s.evaluation import Workbench, answer_text, failure_of, make_handle
-from w4s.sandbox.base import SandboxResult
+from w4s.evaluation import Workbench, WorkflowRun, run_workflow
 from w4s.seeds import derive_seed
-from w4s.types import Failure, Usage
 from w4s.workflow import Workflow
 
 _MOST_BYTES = 4 * 1024**2
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A workflow's answer to a question, or why there is none; and what it cost."""
-
-    text: str | None
-    failure: Failure | None
-    usage: Usage
 
 
 class _Part(BaseModel):
@@ -59,23 +47,19 @@ class _Body(BaseModel):
 
 async def answer(
     workflow: Workflow, question: str, *, workbench: Workbench, seed: int = 0
-) -> Answer:
+) -> WorkflowRun:
     """Run `workflow` on one question; the same question and seed are the same draw.
 
     Raises EndpointError and BudgetError where the executor cannot be used.
     """
     draw = f"serve/{workflow.name}/s{seed}"
-    handle = make_handle(workbench, draw)
-    result: SandboxResult = await workbench.sandbox.run_workflow(
+    return await run_workflow(
         workflow.code,
-        task=question,
-        handler=handle,
-        limits=workbench.limits,
+        question,
+        workbench=workbench,
+        draw=draw,
         seed=derive_seed(draw, question),
     )
-    failure = failure_of(result, handle)
-    text = None if failure is not None else answer_text(result.value["answer"])
-    return Answer(text, failure, handle.usage)
 
 
 def make_app(workflow: Workflow, *, workbench: Workbench) -> Starlette:
@@ -158,17 +142,17 @@ def _checked(body: _Body) -> _Body:
     return body
 
 
-def _completion(name: str, found: Answer) -> dict[str, Any]:
+def _completion(name: str, found: WorkflowRun) -> dict[str, Any]:
     usage = found.usage
     return {
-        "id": f"chatcmpl-{derive_seed(name, found.text, time.monotonic_ns())}",
+        "id": f"chatcmpl-{derive_seed(name, found.answer, time.monotonic_ns())}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": name,
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": found.text},
+                "message": {"role": "assistant", "content": found.answer},
                 "finish_reason": "stop",
             }
         ],
