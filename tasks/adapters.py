@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.context import Context
-from tasks.tracking import Point
+from tasks.keys import file_sha256
+from tasks.policies import WARM_START
+from tasks.registry import Registry
+from tasks.tracking import DataSet, Point
+from tasks.trajectories import FILE
 from w4s.files import atomic_folder, atomic_write_text
 
 _LOGGED = ("loss", "log_likelihood", "log_likelihood_high", "log_likelihood_low", "kl")
@@ -27,7 +31,7 @@ def place_warm_start(context: Context, source: Path | None, figures: Mapping[str
         summary = {name: value for name, value in figures.items() if name not in _LONG}
         atomic_write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     if source is not None:
-        _log(context, "warm_start", target / "adapter", figures)
+        _log(context, WARM_START, target / "adapter", figures)
 
 
 def place_adapters(context: Context, trained: Mapping[str, tuple[Path, Mapping[str, Any]]]) -> None:
@@ -67,7 +71,15 @@ def _log(context: Context, name: str, folder: Path, figures: Mapping[str, Any]) 
         if row.get(figure) is not None
     ]
     facts = {key: value for key, value in figures.items() if key not in _LONG}
-    with context.tracker.run(f"train {name}", parent=context.run_id) as run_id:
-        context.tracker.params(run_id, {"policy": name, **facts})
+    stage = WARM_START if name == WARM_START else "train"
+    with context.tracker.run(
+        f"train {name}", stage=stage, parent=context.run_id, tags={"policy": name}
+    ) as run_id:
+        context.tracker.params(run_id, {**context.params.model_dump(mode="json"), "trained": facts})
         context.tracker.metrics(run_id, points)
-        context.tracker.adapter(run_id, folder, name=name, params=facts)
+        if stage != WARM_START:
+            read = context.workspace.trajectories / FILE
+            data = DataSet("trajectories", file_sha256(read), read)
+            context.tracker.datasets(run_id, [data], context="training")
+        registry = Registry(context.tracker, context.params.policy.model)
+        registry.register(run_id, folder, policy=name, facts=facts)

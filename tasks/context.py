@@ -15,7 +15,8 @@ class Context:
     """Parameters, folders, tracking and the resources of one command.
 
     A plain class and no dataclass, because Prefect walks into those that are passed to tasks.
-    `project` is the folder of the parameter file; `run_id` the command's run in MLflow.
+    `project` is the folder of the parameter file; `run_id` the command's run in MLflow; `started`
+    the Unix time at which the command began.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class Context:
         resources: Resources,
         tracker: Tracker,
         run_id: str,
+        started: float,
         progress: Progress,
     ) -> None:
         self.params = params
@@ -35,4 +37,5 @@ class Context:
         self.resources = resources
         self.tracker = tracker
         self.run_id = run_id
+        self.started = started
         self.progress = progress

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from prefect.runtime import deployment, flow_run
+
 from tasks.context import Context
+from tasks.keys import file_sha256
 from tasks.options import Options, tracking_uri
 from tasks.progress import current_progress
 from tasks.resources import Resources
 from tasks.tracking import Tracker
 from w4s.benchmarks.registry import get_benchmark
 from w4s.config import Params
+from w4s.small_model import SMALL_MODEL_ALONE
 from w4s.workflow import builtin_workflow
 
 
@@ -22,7 +28,8 @@ def check_names(params: Params) -> None:
     for name in params.benchmarks.all:
         get_benchmark(name, data_dir=params.benchmarks.data_dir)
     for name in (*params.examples, *params.evaluate.baselines):
-        builtin_workflow(name)
+        if name != SMALL_MODEL_ALONE:
+            builtin_workflow(name)
 
 
 @asynccontextmanager
@@ -31,6 +38,7 @@ async def open_context(command: str, options: Options) -> AsyncIterator[Context]
 
     Raises ConfigError for wrong parameters and WorkspaceBusy where another process is at work.
     """
+    started = time.time()
     params = options.load()
     check_names(params)
     workspace = options.workspace(params)
@@ -42,7 +50,7 @@ async def open_context(command: str, options: Options) -> AsyncIterator[Context]
             workspace=workspace.root,
         )
         tracker.end_stale()
-        with tracker.run(command, tags=_tags(command, options)) as run_id:
+        with tracker.run(command, tags=_tags(command, options), monitored=True) as run_id:
             tracker.params(run_id, params.model_dump(mode="json"))
             async with Resources(params, workspace=workspace.root) as resources:
                 yield Context(
@@ -52,16 +60,24 @@ async def open_context(command: str, options: Options) -> AsyncIterator[Context]
                     resources=resources,
                     tracker=tracker,
                     run_id=run_id,
+                    started=started,
                     progress=current_progress(),
                 )
 
 
 def _tags(command: str, options: Options) -> dict[str, str]:
-    return {
+    """Return what leads from a figure back to code, data and the run that made it."""
+    lock = options.project / "dvc.lock"
+    tags = {
         "command": command,
         "profile": options.profile or "",
         "commit": _commit(options.project),
+        "dvc.lock": file_sha256(lock) if lock.is_file() else "",
+        "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
+        "prefect.flow_run": flow_run.id or "",
+        "prefect.deployment": deployment.id or "",
     }
+    return {name: text for name, text in tags.items() if text}
 
 
 def _commit(project: Path) -> str:

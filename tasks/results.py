@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.context import Context
+from tasks.data_sets import held_out_sets
+from tasks.registry import choose_champion, log_verdicts
 from tasks.searches import Searches
 from tasks.tracking import Point
 from w4s.files import atomic_folder, atomic_write_text
@@ -24,13 +26,17 @@ from w4s.workflow import Workflow, save_workflow
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A finished workflow to test: how it was found, and what finding it cost."""
+    """A finished workflow to test: how it was found, and what finding it cost.
+
+    `alone`: the small model is its executor.
+    """
 
     benchmark: str
     name: str
     code: str
     validation: float | None = None
     search_usage: Usage = field(default_factory=Usage)
+    alone: bool = False
 
 
 def make_row(method: Method, result: TestResult, *, seen: bool, seconds: float) -> ResultRow:
@@ -80,7 +86,7 @@ def write_results(
         draw_searches(folder / "searches.png", labelled)
         for benchmark in context.params.benchmarks.all:
             _save_best(folder / "workflows", benchmark, searches)
-    _log_results(context, _metrics(rows, comparison))
+    _log_results(context, _metrics(rows, comparison), candidates)
 
 
 def compare_policies(candidates: dict[str, list[FirstCandidates]], *, seed: int) -> dict[str, Any]:
@@ -148,14 +154,20 @@ def _write_json(path: Path, value: Any) -> None:
     atomic_write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def _log_results(context: Context, metrics: dict[str, Any]) -> None:
+def _log_results(
+    context: Context, metrics: dict[str, Any], candidates: dict[str, list[FirstCandidates]]
+) -> None:
     points = [
         Point(f"test/{benchmark}/{method}", accuracy)
         for benchmark, methods in metrics["test"].items()
         for method, accuracy in methods.items()
     ]
     points += [Point(f"first_candidates/{p}", v) for p, v in metrics["first_candidates"].items()]
-    with context.tracker.run("evaluate", parent=context.run_id) as run_id:
+    with context.tracker.run("evaluate", stage="evaluate", parent=context.run_id) as run_id:
+        context.tracker.params(run_id, context.params.model_dump(mode="json"))
+        read = held_out_sets(context, context.params.benchmarks.all)
+        context.tracker.datasets(run_id, read, context="test")
         context.tracker.metrics(run_id, points)
         context.tracker.artifact(run_id, context.workspace.results, "results")
+        log_verdicts(context.tracker, run_id, choose_champion(context, candidates))
     context.tracker.metrics(context.run_id, points)

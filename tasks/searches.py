@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.context import Context
+from tasks.data_sets import validation_sets
 from tasks.tracking import Point
 from w4s.errors import DataError
 from w4s.files import atomic_folder, atomic_write_text
@@ -72,7 +73,10 @@ def write_searches(context: Context, found: Searches) -> None:
         atomic_write_text(folder / FILE, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
         atomic_write_text(folder / "curves.csv", _curves(found))
         atomic_write_text(folder / "summary.json", json.dumps(_summary(found), indent=2) + "\n")
-    with context.tracker.run("search", parent=context.run_id) as run_id:
+    with context.tracker.run("search", stage="search", parent=context.run_id) as run_id:
+        context.tracker.params(run_id, context.params.model_dump(mode="json"))
+        read = validation_sets(context, context.params.benchmarks.all)
+        context.tracker.datasets(run_id, read, context="validation")
         context.tracker.metrics(run_id, [Point(f"search/{k}", v) for k, v in _flat(found).items()])
         context.tracker.artifact(run_id, context.workspace.searches, "searches")
         for search in found.searches:
@@ -144,7 +148,7 @@ def _log_search(context: Context, search: FinishedSearch, *, parent: str) -> Non
     result = search.result
     name = f"{result.benchmark}, {search.policy}, seed {result.seed}"
     tags = {"benchmark": result.benchmark, "policy": search.policy}
-    with context.tracker.run(name, parent=parent, tags=tags) as run_id:
+    with context.tracker.run(name, stage="search", parent=parent, tags=tags) as run_id:
         context.tracker.params(
             run_id,
             {
@@ -153,6 +157,9 @@ def _log_search(context: Context, search: FinishedSearch, *, parent: str) -> Non
                 "policy_identity": result.policy,
                 "seed": result.seed,
                 "found_at_iteration": result.found,
+                "turns": context.params.search.turns,
+                "executor": context.params.executor.model,
+                "policy_model": context.params.policy.model,
             },
         )
         points = [Point("best", step.best, step.index) for step in result.iterations]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tasks.context import Context
+from tasks.data_sets import validation_sets
 from tasks.tracking import Point
 from w4s.files import atomic_write_text
 from w4s.trajectories import write_trajectories
@@ -27,7 +28,10 @@ def write_collection(context: Context, trajectories: Sequence[Trajectory]) -> No
     write_trajectories(folder / FILE, trajectories)
     summary = summarise(trajectories)
     atomic_write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
-    with context.tracker.run("collect", parent=context.run_id) as run_id:
+    with context.tracker.run("collect", stage="collect", parent=context.run_id) as run_id:
+        context.tracker.params(run_id, context.params.model_dump(mode="json"))
+        read = validation_sets(context, context.params.benchmarks.seen)
+        context.tracker.datasets(run_id, read, context="validation")
         points = [Point(f"collect/{name}", value) for name, value in summary["all"].items()]
         context.tracker.metrics(run_id, [*points, *_turn_points(trajectories)])
         context.tracker.artifact(run_id, folder, "trajectories")

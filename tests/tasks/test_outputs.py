@@ -17,6 +17,8 @@ from tasks.searches import ExampleScore, FinishedSearch, Searches, read_searches
 from tasks.trajectories import summarise, write_collection
 from tasks.workspace import Workspace
 from w4s import load_workflow
+from w4s.benchmarks.registry import get_benchmark
+from w4s.benchmarks.splits import make_splits, write_splits
 from w4s.config import load_params
 from w4s.errors import DataError
 from w4s.final_test import TestResult
@@ -50,6 +52,9 @@ class FakeTracker:
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
     settings = ("benchmarks.seen=[chain_sum]", "benchmarks.unseen=[gcd]")
+    for name in ("chain_sum", "gcd"):
+        splits = make_splits(get_benchmark(name), private=2, public=1, test=2, seed=0)
+        write_splits(splits, Workspace(tmp_path).splits)
     fake = SimpleNamespace(
         params=load_params(PARAMS, settings=settings),
         workspace=Workspace(tmp_path),
