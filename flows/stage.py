@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from flows.pages import RunLog, show_results_page, show_tracking_link
 from tasks.context import Context
 from tasks.opening import open_context
 from tasks.options import Options
+from tasks.progress import LISTENER
 
 Recipe = Callable[[Context], Awaitable[None]]
 
@@ -19,8 +21,15 @@ async def run_recipes(
     profile: str | None,
     settings: list[str],
 ) -> None:
-    """Open the context of `command` and follow `recipes` in order."""
+    """Open the context of `command` and follow `recipes` in order.
+
+    Where nobody listens, as in a worker, the progress goes to the flow run's log.
+    """
     options = Options(params=params, profile=profile, settings=tuple(settings))
+    if LISTENER.get() is None:
+        LISTENER.set(RunLog())
     async with open_context(command, options) as context:
+        await show_tracking_link(context)
         for recipe in recipes:
             await recipe(context)
+        await show_results_page(context)

@@ -1,0 +1,48 @@
+"""What a flow run shows on Prefect's pages: its log, a link to MLflow, the final table."""
+
+from __future__ import annotations
+
+from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact
+from prefect.logging import get_run_logger
+
+from tasks.context import Context
+
+
+class RunLog:
+    """Writes a run's progress into the flow run's log.
+
+    Implements `tasks.progress.Progress`. To be made inside a flow run.
+    """
+
+    def __init__(self) -> None:
+        self._logger = get_run_logger()
+
+    def stage(self, name: str, items: int) -> None:
+        """Log that the stage begins."""
+        self._logger.info("%s: %d items", name, items)
+
+    def step(self, item: str, done: int, total: int, note: str) -> None:
+        """Log the step where a person looks for details."""
+        self._logger.debug("%s: %d/%d, %s", item, done, total, note)
+
+    def item(self, item: str, note: str, *, cached: bool) -> None:
+        """Log how the item ended."""
+        self._logger.info("%s: %s%s", item, note, " (found finished)" if cached else "")
+
+
+async def show_tracking_link(context: Context) -> None:
+    """Link the flow run to its run in MLflow."""
+    await acreate_link_artifact(
+        context.tracker.link(context.run_id),
+        key="mlflow-run",
+        link_text="The run in MLflow",
+        description=f"MLflow run {context.run_id}, workspace {context.workspace.root}",
+    )
+
+
+async def show_results_page(context: Context) -> None:
+    """Show the final table, where this flow run made it."""
+    table = context.workspace.results / "table.md"
+    if table.exists() and table.stat().st_mtime >= context.started:
+        text = f"{table.read_text(encoding='utf-8')}\nFiles: `{context.workspace.root}`\n"
+        await acreate_markdown_artifact(text, key="results", description="Held-out accuracy")

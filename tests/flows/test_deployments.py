@@ -1,0 +1,61 @@
+"""What prefect.yaml deploys fits the flows."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.flows import Flow, load_flow_from_entrypoint
+
+from tasks.options import Options
+from w4s.config import load_params
+from w4s.trajectories import write_trajectories
+from w4s.types import Trajectory
+
+PROJECT = Path(__file__).resolve().parents[2]
+FILE = yaml.safe_load((PROJECT / "prefect.yaml").read_text())
+DEPLOYMENTS = FILE["deployments"]
+
+
+def _load(deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Flow[..., Any]:
+    monkeypatch.chdir(PROJECT)
+    return load_flow_from_entrypoint(deployment["entrypoint"])
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda d: d["name"])
+def test_a_deployment_names_a_flow_and_parameters_that_it_takes(
+    deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`prefect deploy --all` and the run behind it cannot fail over a name."""
+    flow = _load(deployment, monkeypatch)
+    given = deployment["parameters"]
+    taken = flow.validate_parameters(given)
+    assert {name: taken[name] for name in given} == given
+    assert set(given) <= set(flow.parameters.properties)
+    assert deployment["work_pool"]["name"] == "local"
+    for schedule in deployment.get("schedules", []):
+        assert CronSchedule(**schedule).timezone == "UTC"
+
+
+def test_the_settings_of_a_scheduled_run_are_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the flows set by themselves is accepted by params.yaml."""
+    monkeypatch.chdir(PROJECT)
+    import flows.scheduled as scheduled
+
+    params = load_params(Path("params.yaml"), settings=(scheduled.WORKSPACE, "collect.episodes=5"))
+    assert params.workspace == Path("runs/scheduled")
+    assert params.collect.episodes == 5
+
+
+def test_a_night_counts_the_episodes_that_are_there(tmp_path: Path) -> None:
+    """None at first; then one more than the last one's number."""
+    from flows.scheduled import collected_episodes
+
+    (tmp_path / "params.yaml").write_text((PROJECT / "params.yaml").read_text())
+    options = Options(params=os.fspath(tmp_path / "params.yaml"))
+    assert collected_episodes(options) == 0
+    found = [Trajectory("gcd", episode, 0, 0, "model", ()) for episode in (0, 1, 2)]
+    write_trajectories(tmp_path / "outputs/trajectories/trajectories.jsonl", found)
+    assert collected_episodes(options) == 3
