@@ -16,6 +16,7 @@ from w4s.llm.caller import Timing
 from w4s.llm.endpoint import Address, RemoteEndpoint
 from w4s.llm.engine import Engine
 from w4s.llm.record import Record
+from w4s.llm.replay import replayed_endpoint
 from w4s.types import Message
 
 KEY = "sk-planted-3141592653589793"
@@ -66,9 +67,14 @@ async def open_test_engine(
     """Yield an engine over a scripted endpoint, whose waits between tries are short."""
     params = executor_params(**changes)
     remote = None if endpoint is None else RemoteEndpoint(Address(endpoint.base_url, KEY))
+    replayed = ""
+    if record is not None and endpoint is None:
+        replayed = replayed_endpoint(record, configured="", model="m")
     timing = Timing(time.monotonic, sleep, random.Random(0))
     limits = Budget(budget, prices=params.prices)
-    async with Engine(params, remote, record=record, budget=limits, timing=timing) as engine:
+    async with Engine(
+        params, remote, record=record, budget=limits, timing=timing, replayed=replayed
+    ) as engine:
         yield engine
 
 

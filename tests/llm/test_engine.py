@@ -275,23 +275,6 @@ async def test_draws_above_temperature_zero_are_samples_of_their_own(record: Rec
     assert again.texts == one.texts
 
 
-async def test_a_call_that_nobody_waits_for_frees_its_slot() -> None:
-    """Cancelling every waiter cancels the request; cancelling one of two does not."""
-    request = question("a", temperature=0.0)
-    with ScriptedEndpoint(lambda _, __: Step(0.3)) as endpoint:
-        async with open_test_engine(endpoint) as engine:
-            one = asyncio.create_task(engine.chat(request, draw="x"))
-            two = asyncio.create_task(engine.chat(request, draw="y"))
-            await asyncio.sleep(0.1)
-            one.cancel()
-            assert (await two).texts[0]
-            three = asyncio.create_task(engine.chat(question("b"), draw="z"))
-            await asyncio.sleep(0.1)
-            three.cancel()
-            await asyncio.sleep(0.01)
-            assert engine.in_flight == 0
-
-
 # ------------------------------------------------------------------ budgets
 
 

@@ -47,7 +47,7 @@ async def test_the_first_writer_of_a_draw_wins(tmp_path: Path) -> None:
     with Record(tmp_path / "r.sqlite") as one, Record(tmp_path / "r.sqlite") as two:
         assert [r.text for r in await one.write(wanted(), [reply(text="first")])] == ["first"]
         assert [r.text for r in await two.write(wanted(), [reply(text="second")])] == ["first"]
-        assert [r.text for r in two.read(wanted().key, wanted().draw)] == ["first"]
+        assert [r.text for r in two.read(wanted())] == ["first"]
 
 
 async def test_many_replies_share_few_flushes(tmp_path: Path) -> None:
@@ -168,4 +168,4 @@ async def test_a_record_damaged_behind_its_head_is_one_clear_error(tmp_path: Pat
     data[4096:] = b"\xff" * len(data[4096:])
     path.write_bytes(data)
     with Record(path) as record, pytest.raises(DataError, match=r"r\.sqlite: .* cannot be read"):
-        record.read(wanted().key, wanted().draw)
+        record.read(wanted())

@@ -23,6 +23,7 @@ from w4s.llm.base import CallFailed
 from w4s.llm.completion import Completion, read_completion
 from w4s.llm.endpoint import Address, Endpoint
 from w4s.llm.faults import Fault, MalformedReply, Remedy, classify
+from w4s.llm.flights import Abandoned, Trip
 from w4s.llm.outage import Outage
 from w4s.llm.rate import Clock, Concurrency, MinuteLimit, Sleep
 from w4s.llm.record import Record
@@ -89,6 +90,11 @@ class Caller:
         """How many requests are with the endpoint now."""
         return self._slots.in_flight
 
+    @property
+    def refused(self) -> bool:
+        """Whether the endpoint will never answer: key, model or quota."""
+        return self._fatal is not None
+
     async def open(self) -> None:
         """Start the endpoint and the client, once."""
         async with self._opening:
@@ -117,11 +123,13 @@ class Caller:
         """Return how many choices one request may ask for; None where no limit is known."""
         return self._abilities_of(model).most_n
 
-    async def ask(self, request: ResolvedRequest, choices: Sequence[int]) -> Completion:
+    async def ask(
+        self, request: ResolvedRequest, choices: Sequence[int], *, trip: Trip
+    ) -> Completion:
         """Return a completion for the first of `choices`: as many as the endpoint gives at once.
 
         Raises EndpointError where the endpoint cannot be used, CallFailed where this call
-        cannot be answered.
+        cannot be answered, Abandoned where it is to be sent and nobody waits for it any more.
         """
         await self.open()
         tries = _Tries()
@@ -131,8 +139,10 @@ class Caller:
             epoch = await self._slots.acquire(again=tries.failed + tries.refused > 0)
             body: dict[str, Any] = {}
             try:
+                if trip.abandoned:
+                    raise Abandoned
                 body = self._body(request, choices)
-                completion = await self._attempt(request, body)
+                completion = await self._attempt(request, body, trip)
             except (openai.OpenAIError, MalformedReply, TimeoutError) as error:
                 fault = self._scrubbed(classify(error))
             else:
@@ -150,13 +160,21 @@ class Caller:
         n = min(len(choices), known.most_n or len(choices))
         return able.parameters(request, known, n=n, first_choice=choices[0])
 
-    async def _attempt(self, request: ResolvedRequest, body: dict[str, Any]) -> Completion:
+    async def _attempt(
+        self, request: ResolvedRequest, body: dict[str, Any], trip: Trip
+    ) -> Completion:
         assert self._client is not None
         self._totals.events["request"] += 1
-        async with asyncio.timeout(self._params.request_timeout):
-            response = await self._client.post(
-                "/chat/completions", cast_to=httpx2.Response, body=body
-            )
+        self._totals.in_flight += 1
+        trip.sent += 1
+        try:
+            async with asyncio.timeout(self._params.request_timeout):
+                response = await self._client.post(
+                    "/chat/completions", cast_to=httpx2.Response, body=body
+                )
+        finally:
+            trip.sent -= 1
+            self._totals.in_flight -= 1
         try:
             payload = json.loads(response.content)
         except (ValueError, RecursionError) as error:
@@ -243,9 +261,7 @@ class Caller:
     # ------------------------------------------------------------ what was found out
 
     def _fact_name(self, model: str) -> str:
-        assert self._address is not None
-        embedded = self._address.shown.startswith("http://127.0.0.1:")
-        return f"abilities {'loopback' if embedded else self._address.shown} {model}"
+        return f"abilities {self._endpoint.name} {model}"
 
     def _abilities_of(self, model: str) -> able.Abilities:
         known = self._abilities.get(model)

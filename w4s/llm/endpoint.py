@@ -18,6 +18,7 @@ from w4s.llm.embedded import EmbeddedServer
 
 EMBEDDED_MODEL = "embedded"
 _DEFAULT_BASE_URL = "https://api.openai.com/v1"
+_PORTS = {"http": 80, "https": 443}
 NO_KEY = "none"  # the client wants one; a local server looks at none
 
 
@@ -33,6 +34,15 @@ class Address:
         """The address without a user's name and password."""
         return re.sub(r"//[^/@]*@", "//", self.base_url)
 
+    @property
+    def name(self) -> str:
+        """The endpoint's name in the record: scheme, host, port where unusual, path."""
+        parts = urlsplit(self.shown)
+        host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host
+        port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
+        return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
     def scrub(self, text: str) -> str:
         """Return `text` without the key, should an endpoint quote it."""
         secrets = [self.api_key if self.api_key != NO_KEY else "", _password(self.base_url)]
@@ -43,6 +53,11 @@ class Address:
 
 class Endpoint(Protocol):
     """Something with an address."""
+
+    @property
+    def name(self) -> str:
+        """What its replies are recorded under; the same wherever the server happens to listen."""
+        ...
 
     async def open(self) -> Address:
         """Return the address, starting what is behind it where that is ours."""
@@ -63,6 +78,11 @@ class RemoteEndpoint:
     def __init__(self, address: Address) -> None:
         self._address = address
 
+    @property
+    def name(self) -> str:
+        """The address, in one spelling and without secrets."""
+        return self._address.name
+
     async def open(self) -> Address:
         """Return the address."""
         return self._address
@@ -81,6 +101,11 @@ class EmbeddedEndpoint:
     def __init__(self, params: EmbeddedParams) -> None:
         self._server = EmbeddedServer(params)
 
+    @property
+    def name(self) -> str:
+        """ "embedded": the port is another one each time."""
+        return EMBEDDED_MODEL
+
     async def open(self) -> Address:
         """Start the server. Raises WeightsError or EndpointError."""
         return Address(await asyncio.to_thread(self._server.start))
@@ -92,6 +117,22 @@ class EmbeddedEndpoint:
     async def close(self) -> None:
         """End the server."""
         self._server.close()
+
+
+def endpoint_name(executor: ExecutorParams, *, environment: Mapping[str, str]) -> str:
+    """Return the name of the endpoint that the parameters and `environment` lead to.
+
+    It is a part of what identifies a reply: the same model behind another address is another
+    executor. Checks nothing; raises ConfigError for an address with a port that is none.
+    """
+    if executor.model == EMBEDDED_MODEL and executor.base_url is None:
+        return EMBEDDED_MODEL
+    base_url = executor.base_url or environment.get("OPENAI_BASE_URL") or _DEFAULT_BASE_URL
+    address = Address(base_url)
+    try:
+        return address.name
+    except ValueError as error:
+        raise _no_address(address) from error
 
 
 def configured_endpoint(
@@ -109,10 +150,8 @@ def configured_endpoint(
     configured = executor.base_url or environment.get("OPENAI_BASE_URL")
     base_url = configured or _DEFAULT_BASE_URL
     if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
-        raise ConfigError(
-            f"executor.base_url: {Address(base_url).shown!r} is no address; "
-            "it should look like https://host/v1."
-        )
+        raise _no_address(Address(base_url))
+    endpoint_name(executor, environment=environment)
     key = environment.get("OPENAI_API_KEY")
     if not key and not configured:
         raise EndpointError(
@@ -120,6 +159,12 @@ def configured_endpoint(
             "executor.base_url for a server without a key, or executor.model: embedded."
         )
     return RemoteEndpoint(Address(base_url, key or NO_KEY))
+
+
+def _no_address(address: Address) -> ConfigError:
+    return ConfigError(
+        f"executor.base_url: {address.shown!r} is no address; it should look like https://host/v1."
+    )
 
 
 def _password(base_url: str) -> str:

@@ -10,18 +10,19 @@ import random
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from w4s.concurrency import gather
+from w4s.concurrency import gather_to_the_end
 from w4s.config import ExecutorParams
-from w4s.errors import DataError, ReplayError
-from w4s.llm.base import ChatReply, ChatRequest
+from w4s.errors import BudgetError, DataError, ReplayError
+from w4s.llm.base import CallFailed, ChatReply, ChatRequest
 from w4s.llm.budget import Budget
 from w4s.llm.caller import Caller, Timing
 from w4s.llm.completion import Choice, Completion
 from w4s.llm.endpoint import Endpoint
+from w4s.llm.flights import Flights, Trip
 from w4s.llm.record import Record, RecordedReply
 from w4s.llm.replay import missing_message
 from w4s.llm.replies import find_json_object
@@ -30,20 +31,15 @@ from w4s.llm.totals import Group, Totals
 from w4s.types import Usage
 
 _RETRY_SEED_STEP = 7919  # a JSON retry draws anew
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A request that is being answered, and how many wait for it."""
-
-    task: asyncio.Task[list[RecordedReply]]
-    waiters: int = 0
+_GRACE_SECONDS = 5.0  # for a reply that is paid for and that nobody waits for any more
 
 
 class Engine:
     """An executor over one endpoint. Use it as an async context manager, within one event loop.
 
-    Without an endpoint it replays `record`. It does not close the record.
+    Without an endpoint it replays what `record` holds of the endpoint named `replayed`. It does
+    not close the record. When it closes, replies that are on their way are waited for and
+    recorded: for a few seconds, and after a spent budget for as long as a call may take.
     """
 
     def __init__(
@@ -54,15 +50,19 @@ class Engine:
         record: Record | None = None,
         budget: Budget | None = None,
         timing: Timing | None = None,
+        totals: Totals | None = None,
+        replayed: str = "",
     ) -> None:
         self._params = params
+        self._name = replayed if endpoint is None else endpoint.name
         self._endpoint = endpoint
         self._record = record
         self._budget = budget or Budget()
         self._timing = timing or Timing(time.monotonic, asyncio.sleep, random.Random(0))
         self._caller: Caller | None = None
-        self._flights: dict[tuple[str, str], _Flight] = {}
-        self.totals = Totals(params.prices)
+        self._flights: Flights[list[RecordedReply]] = Flights(grace_seconds=_GRACE_SECONDS)
+        self._stop: BudgetError | ReplayError | None = None
+        self.totals = totals or Totals(params.prices)
 
     async def __aenter__(self) -> Self:
         if self._endpoint is not None:
@@ -81,13 +81,15 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        tasks = [flight.task for flight in self._flights.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._caller is not None:
-            await self._caller.close()
-            self._caller = None
+        ending = self._stop is not None or (self._caller is not None and self._caller.refused)
+        try:
+            await self._flights.drain(
+                grace_seconds=self._params.request_timeout if ending else _GRACE_SECONDS
+            )
+        finally:
+            if self._caller is not None:
+                await self._caller.close()
+                self._caller = None
 
     @property
     def in_flight(self) -> int:
@@ -105,9 +107,10 @@ class Engine:
             draw=draw,
             model=self._params.model,
             max_tokens=self._params.max_tokens,
+            endpoint=self._name,
             reasoning_effort=self._params.reasoning_effort,
         )
-        held = [] if self._record is None else self._record.read(wanted.key, wanted.draw)
+        held = [] if self._record is None else self._record.read(wanted)
         replayed = len(held)
         if replayed < wanted.n:
             held, shared = await self._fly(wanted, held)
@@ -123,53 +126,41 @@ class Engine:
 
         Returns the replies, and whether somebody else had asked for them.
         """
-        address = (wanted.key, wanted.draw)
-        flight = self._flights.get(address)
-        shared = flight is not None
-        if flight is None:
-            flight = _Flight(asyncio.create_task(self._complete(wanted, held)))
-            self._flights[address] = flight
-            flight.task.add_done_callback(lambda _: self._land(address, flight))
-        flight.waiters += 1
-        try:
-            replies = await asyncio.shield(flight.task)
-        finally:
-            flight.waiters -= 1
-            if flight.waiters == 0:  # nobody wants it any more: free the slot
-                self._land(address, flight)
-                flight.task.cancel()
+        replies, shared = await self._flights.join(
+            (wanted.key, wanted.draw), lambda trip: self._complete(wanted, held, trip)
+        )
         if shared:
             self._count(wanted, replies, replayed=True)
         return replies, shared
 
-    def _land(self, address: tuple[str, str], flight: _Flight) -> None:
-        if self._flights.get(address) is flight:
-            del self._flights[address]
-
     async def _complete(
-        self, wanted: ResolvedRequest, held: Sequence[RecordedReply]
+        self, wanted: ResolvedRequest, held: Sequence[RecordedReply], trip: Trip
     ) -> list[RecordedReply]:
         """Return all choices: those held, and those asked for now."""
         if self._caller is None:
-            raise self._not_recorded(wanted)
+            raise self._unanswered(wanted)
         self._count(wanted, held, replayed=True)
         replies = {reply.choice: reply for reply in held}
         while missing := [choice for choice in range(wanted.n) if choice not in replies]:
             size = self._caller.most_choices(wanted.model) or len(missing)
             chunks = [missing[i : i + size] for i in range(0, len(missing), size)]
-            if len(chunks) == 1:
-                answered = [await self._ask(wanted, chunks[0])]
-            else:
-                answered = await gather(self._ask(wanted, chunk) for chunk in chunks)
+            try:
+                answered = await gather_to_the_end(
+                    [self._ask(wanted, chunk, trip) for chunk in chunks]  # each is paid for
+                )
+            except CallFailed as error:
+                if self._record is not None:
+                    self._record.note_failure(wanted, str(error))
+                raise
             replies.update({reply.choice: reply for some in answered for reply in some})
         return [replies[choice] for choice in range(wanted.n)]
 
     async def _ask(
-        self, wanted: ResolvedRequest, choices: Sequence[int]
+        self, wanted: ResolvedRequest, choices: Sequence[int], trip: Trip
     ) -> Sequence[RecordedReply]:
         """Ask for `choices` once, and record what came back before anybody sees it."""
         begun = self._timing.clock()
-        completion = await self._paid(wanted, choices)
+        completion = await self._paid(wanted, choices, trip)
         self._note(completion)
         texts = list(completion.choices[: len(choices)])
         prompt_tokens, completion_tokens = completion.prompt_tokens, completion.completion_tokens
@@ -177,7 +168,8 @@ class Engine:
         if unusable:
             self.totals.events["json_retry"] += 1
             seed = None if wanted.seed is None else wanted.seed + _RETRY_SEED_STEP
-            again = await self._paid(replace(wanted, seed=seed), [choices[i] for i in unusable])
+            rest = [choices[i] for i in unusable]
+            again = await self._paid(replace(wanted, seed=seed), rest, trip)
             self._note(again)
             prompt_tokens += again.prompt_tokens
             completion_tokens += again.completion_tokens
@@ -199,16 +191,24 @@ class Engine:
         ]
         return await self._recorded(wanted, replies)
 
-    async def _paid(self, wanted: ResolvedRequest, choices: Sequence[int]) -> Completion:
-        """Ask within the budget and count what it cost."""
+    async def _paid(
+        self, wanted: ResolvedRequest, choices: Sequence[int], trip: Trip
+    ) -> Completion:
+        """Ask within the budget and count what it cost. Once it is spent nothing more is asked."""
         assert self._caller is not None
         n = len(choices)
         most = Usage(n, wanted.prompt_tokens, n * wanted.max_tokens)
-        reserved = self._budget.amount(wanted.model, most)
-        await self._budget.reserve(reserved)
+        try:
+            reserved = self._budget.amount(wanted.model, most)
+            await self._budget.reserve(reserved)
+        except BudgetError as error:
+            self._stop = self._stop or error
+            raise
         spent = Usage()
         try:
-            completion = await self._caller.ask(wanted, choices)
+            if self._stop is not None:
+                raise BudgetError(str(self._stop))
+            completion = await self._caller.ask(wanted, choices, trip=trip)
             spent = Usage(
                 min(n, len(completion.choices)),
                 completion.prompt_tokens,
@@ -250,10 +250,16 @@ class Engine:
             events["empty"] += not choice.text and not choice.refused
             events["truncated"] += choice.finish_reason == "length"
 
-    def _not_recorded(self, wanted: ResolvedRequest) -> ReplayError:
+    def _unanswered(self, wanted: ResolvedRequest) -> Exception:
+        """Return what a replay raises for a request without a recorded reply."""
         if self._record is None:
             return ReplayError("There is neither an endpoint nor a record: nothing can be asked.")
-        return ReplayError(missing_message(wanted, self._record))
+        failed = self._record.failure(wanted)
+        if failed is not None:
+            return CallFailed(failed)
+        if self._stop is None:  # to look for the difference takes a while: once
+            self._stop = ReplayError(missing_message(wanted, self._record))
+        return ReplayError(str(self._stop))
 
 
 def _usable(choice: Choice, wanted: ResolvedRequest) -> bool:

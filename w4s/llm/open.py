@@ -12,13 +12,22 @@ from w4s.config import ExecutorParams, Params, Price
 from w4s.errors import ReplayError
 from w4s.llm.budget import Amount, Budget
 from w4s.llm.calls import CallFilter, measure_calls
-from w4s.llm.endpoint import EMBEDDED_MODEL, configured_endpoint
+from w4s.llm.endpoint import EMBEDDED_MODEL, configured_endpoint, endpoint_name
 from w4s.llm.record import Record
+from w4s.llm.replay import replayed_endpoint
+from w4s.llm.totals import Totals
 
 if TYPE_CHECKING:
     from w4s.llm.engine import Engine
 
 RECORD_FILE = Path("record") / "executor.sqlite"
+
+
+def refuse_without_record(workspace: Path) -> None:
+    """Raise ReplayError where a workspace holds no record to replay."""
+    path = record_path(workspace)
+    if not path.exists():
+        raise ReplayError(f"{path}: there is no record to replay. Run without --replay first.")
 
 
 def record_path(workspace: Path) -> Path:
@@ -33,33 +42,44 @@ async def open_engine(
     workspace: Path,
     replay: bool = False,
     environment: Mapping[str, str] | None = None,
+    totals: Totals | None = None,
 ) -> AsyncIterator[Engine]:
     """Yield the engine of `params` with the record of `workspace`.
 
-    The endpoint is opened at the first call that is not recorded; with `replay` there is none.
-    What the record holds counts as spent, so that a resumed run keeps within the same budget.
+    The endpoint is opened at the first call that is not recorded; with `replay` there is none,
+    and neither key nor address are needed. What the record holds counts as spent, so that a
+    resumed run keeps within the same budget. `totals` are counted on where given.
 
     Raises ConfigError, EndpointError, DataError, and ReplayError where there is no record.
     """
     from w4s.llm.engine import Engine  # the openai client takes half a second to import
 
-    path = record_path(workspace)
-    if replay and not path.exists():
-        raise ReplayError(f"{path}: there is no record to replay. Run without --replay first.")
+    path, executor = record_path(workspace), params.executor
+    environment = os.environ if environment is None else environment
+    if replay:
+        refuse_without_record(workspace)
+    configured = endpoint_name(executor, environment=environment)
     endpoint = None
     if not replay:
-        endpoint = configured_endpoint(
-            params.executor,
-            params.embedded,
-            environment=os.environ if environment is None else environment,
-        )
-    prices = known_prices(params.executor)
-    executor = params.executor.model_copy(update={"prices": prices})
+        endpoint = configured_endpoint(executor, params.embedded, environment=environment)
+    prices = known_prices(executor)
     with Record(path) as record:
+        replayed = ""
+        if replay:
+            replayed = replayed_endpoint(record, configured=configured, model=executor.model)
+        else:
+            record.adopt(configured, model=executor.model)
         budget = Budget(params.budget, prices=prices)
         if not budget.unlimited:
             budget.spent = _spent(path, prices)
-        async with Engine(executor, endpoint, record=record, budget=budget) as engine:
+        async with Engine(
+            executor.model_copy(update={"prices": prices}),
+            endpoint,
+            record=record,
+            budget=budget,
+            totals=totals,
+            replayed=replayed,
+        ) as engine:
             yield engine
 
 

@@ -18,14 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from w4s.llm.record_file import connect, damaged
+from w4s.llm.record_file import UNKNOWN_ENDPOINT, connect, damaged
 from w4s.llm.request import ResolvedRequest
 
 _GATHER_SECONDS = 0.002  # replies of this time share a flush and a switch of threads
-_INSERT = "INSERT OR IGNORE INTO replies VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+_INSERT = "INSERT OR IGNORE INTO replies VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _SELECT = (
     "SELECT choice, text, finish_reason, prompt_tokens, completion_tokens, seconds"
-    " FROM replies WHERE key = ? AND draw = ? ORDER BY choice"
+    " FROM replies WHERE key = ? AND endpoint = ? AND draw = ? ORDER BY choice"
 )
 
 
@@ -39,6 +39,15 @@ class RecordedReply:
     prompt_tokens: int
     completion_tokens: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NearRequest:
+    """A recorded request in canonical form, and where its reply is from."""
+
+    canonical: str
+    endpoint: str
+    draw: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +95,14 @@ class Record:
         self._reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._reader.close()
 
-    def read(self, key: str, draw: str) -> list[RecordedReply]:
+    def read(self, request: ResolvedRequest) -> list[RecordedReply]:
         """Return the recorded texts of a request's draw, in order of choice.
 
         Raises DataError where the file is damaged.
         """
         try:
-            return [RecordedReply(*row) for row in self._reader.execute(_SELECT, (key, draw))]
+            found = self._reader.execute(_SELECT, _address(request))
+            return [RecordedReply(*row) for row in found]
         except sqlite3.DatabaseError as error:
             raise damaged(self.path, error) from error
 
@@ -127,14 +137,49 @@ class Record:
             "INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value, sort_keys=True))
         )
 
-    def requests_near(self, request: ResolvedRequest, *, most: int = 2000) -> list[str]:
-        """Return canonical requests to compare a missing one with: those of its draw first."""
+    # ------------------------------------------------------------ for replays
+
+    def endpoints(self, model: str) -> list[str]:
+        """Return the names of the endpoints whose replies of `model` are recorded."""
+        query = (
+            "SELECT endpoint FROM replies WHERE model = ?1"
+            " UNION SELECT endpoint FROM failures WHERE model = ?1 ORDER BY 1"
+        )
+        return [row[0] for row in self._reader.execute(query, (model,))]
+
+    def adopt(self, endpoint: str, *, model: str) -> None:
+        """Take what is recorded of `model` without an endpoint for replies of `endpoint`."""
+        if UNKNOWN_ENDPOINT in self.endpoints(model):
+            self._reader.execute(
+                "UPDATE OR IGNORE replies SET endpoint = ? WHERE endpoint = ? AND model = ?",
+                (endpoint, UNKNOWN_ENDPOINT, model),
+            )
+
+    def note_failure(self, request: ResolvedRequest, text: str) -> None:
+        """Keep that a request's draw got no reply, so that a replay meets the same failure."""
+        self._reader.execute(
+            "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*_address(request), *_group(request), text, time.time()),
+        )
+        self._reader.execute(
+            "INSERT OR IGNORE INTO requests VALUES (?, ?)", (request.key, request.canonical)
+        )
+
+    def failure(self, request: ResolvedRequest) -> str | None:
+        """Return why a request's draw got no reply, or None where that is not recorded."""
+        query = "SELECT text FROM failures WHERE key = ? AND endpoint = ? AND draw = ?"
+        row = self._reader.execute(query, _address(request)).fetchone()
+        return None if row is None else str(row[0])
+
+    def requests_near(self, request: ResolvedRequest, *, most: int = 2000) -> list[NearRequest]:
+        """Return what to compare a missing request with: its own other draws first."""
         rows = self._reader.execute(
-            "SELECT DISTINCT q.request FROM replies r JOIN requests q USING (key)"
-            " WHERE r.stage = ? AND r.benchmark = ? ORDER BY r.draw = ? DESC LIMIT ?",
-            (request.stage, request.benchmark, request.draw, most),
+            "SELECT q.request, r.endpoint, r.draw FROM replies r JOIN requests q USING (key)"
+            " WHERE (r.stage = ? AND r.benchmark = ?) OR r.key = ?"
+            " ORDER BY r.key = ? DESC, r.draw = ? DESC LIMIT ?",
+            (request.stage, request.benchmark, *[request.key] * 2, request.draw, most),
         ).fetchall()
-        return [row[0] for row in rows]
+        return [NearRequest(*row) for row in rows]
 
     # ------------------------------------------------------------ the writer's thread
 
@@ -181,7 +226,7 @@ def _insert(connection: sqlite3.Connection, batch: Sequence[_Write]) -> list[lis
             if new.rowcount == len(write.replies):
                 held.append(list(write.replies))
             else:
-                stored = connection.execute(_SELECT, (request.key, request.draw))
+                stored = connection.execute(_SELECT, _address(request))
                 wanted = {reply.choice for reply in write.replies}
                 rows = [RecordedReply(*row) for row in stored]
                 held.append([reply for reply in rows if reply.choice in wanted])
@@ -192,14 +237,19 @@ def _insert(connection: sqlite3.Connection, batch: Sequence[_Write]) -> list[lis
     return held
 
 
+def _address(request: ResolvedRequest) -> tuple[str, str, str]:
+    return request.key, request.endpoint, request.draw
+
+
+def _group(request: ResolvedRequest) -> tuple[str, str, str]:
+    return request.stage, request.benchmark, request.model
+
+
 def _row(request: ResolvedRequest, reply: RecordedReply, now: float) -> tuple[Any, ...]:
     return (
-        request.key,
-        request.draw,
+        *_address(request),
         reply.choice,
-        request.stage,
-        request.benchmark,
-        request.model,
+        *_group(request),
         reply.text,
         reply.finish_reason,
         reply.prompt_tokens,

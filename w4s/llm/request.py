@@ -14,8 +14,9 @@ from w4s.types import Message
 class ResolvedRequest:
     """A request with everything that the engine's configuration adds, and where it is recorded.
 
-    `key` covers all that decides the distribution of replies, so not the seed. `draw` is empty
-    at temperature 0, where identical requests share one reply.
+    `key` covers all of the request that decides the distribution of replies, so not the seed;
+    with `endpoint`, the endpoint's name, it says who is asked what. `draw` is empty at
+    temperature 0, where identical requests share one reply.
     """
 
     messages: tuple[Message, ...]
@@ -29,6 +30,7 @@ class ResolvedRequest:
     draw: str
     stage: str
     benchmark: str
+    endpoint: str
     canonical: str
     key: str
 
@@ -44,6 +46,7 @@ def resolve(
     draw: str,
     model: str,
     max_tokens: int,
+    endpoint: str = "",
     reasoning_effort: str | None = None,
 ) -> ResolvedRequest:
     """Fill in what `request` leaves to the configuration and name it.
@@ -75,6 +78,7 @@ def resolve(
         draw="" if deterministic else draw,
         stage=stage,
         benchmark=benchmark,
+        endpoint=endpoint,
         canonical=canonical,
         key=hashlib.sha256(canonical.encode()).hexdigest(),
     )

@@ -32,6 +32,8 @@ def cost_usd(usage: Usage, price: Price | None) -> float | None:
 class Totals:
     """Counts replies, tokens and events as they happen. `usage.cached` counts replayed calls.
 
+    `in_flight` requests are with the endpoint now.
+
     Tokens are those that were paid for: replayed replies add to `cached` alone. Events are
     "request", "retry", "throttled", "outage", "refused", "empty", "truncated", "json_retry",
     "json_unusable", "estimated_usage", "adapted" and "failed".
@@ -41,6 +43,7 @@ class Totals:
         self._prices = prices
         self.by_group: dict[Group, Usage] = {}
         self.events: Counter[str] = Counter()
+        self.in_flight = 0
         self._usage = Usage()
 
     @property
@@ -54,7 +57,7 @@ class Totals:
         costs = [
             cost_usd(usage, self._prices.get(group.model))
             for group, usage in self.by_group.items()
-            if usage.calls
+            if usage.calls > usage.cached
         ]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if len(known) == len(costs) else None
@@ -65,8 +68,10 @@ class Totals:
         self._usage += usage
 
     def line(self) -> str:
-        """Say the totals in one line, e.g. `12 calls (3 replayed), 4,071 tokens, $0.02`."""
+        """Say the totals in one line, e.g. `12 calls (25% replayed), 4,071 tokens, $0.0200`."""
         usd = self.usd
         cost = "unknown cost" if usd is None else f"${usd:.4f}"
         usage = self.usage
-        return f"{usage.calls:,} calls ({usage.cached:,} replayed), {usage.tokens:,} tokens, {cost}"
+        share = usage.cached / usage.calls if usage.calls else 0.0
+        line = f"{usage.calls:,} calls ({share:.0%} replayed), {usage.tokens:,} tokens, {cost}"
+        return f"{line}, {self.in_flight} in flight" if self.in_flight else line
