@@ -113,6 +113,24 @@ def evaluate(
 
 
 @app.command()
+def experiment(
+    name: Annotated[str | None, typer.Argument(help="Which one.", metavar="NAME")] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Say what there is.")] = False,
+    profile: Profile = None,
+    params: ParamsFile = "params.yaml",
+    settings: Settings = None,
+) -> None:
+    """Run one of the paper's experiments: a table, a picture, and the runs behind each cell."""
+    from flows import cli_experiment
+
+    if listed or name is None:
+        cli_experiment.list_experiments()
+        return
+    options = Options(params=params, profile=profile, settings=tuple(settings or ()))
+    cli_experiment.run_experiment(name, options=options)
+
+
+@app.command()
 def solve(
     question: Annotated[str, typer.Argument(help="The question to answer.")],
     workflow: Annotated[str, typer.Option(help="A workflow file, or a built-in name.")],

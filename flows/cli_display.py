@@ -87,6 +87,7 @@ def show_results(command: str, workspace: Workspace) -> None:
 
 _FOLDERS = (
     ("results", "table, pictures, and the best workflow of each benchmark (run: w4s solve)"),
+    ("experiments", "the paper's experiments: tables, pictures, the runs behind each cell"),
     ("searches", "every search with its learning curve"),
     ("adapters", "the trained policies"),
     ("trajectories", "the training data"),

@@ -7,7 +7,9 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from flows.cli_display import Display, show_results
@@ -19,8 +21,18 @@ from w4s.config import Params
 INTERRUPTED = 130
 
 
-def run_command(command: str, *, profile: str | None, params: str, settings: list[str]) -> None:
-    """Run the flow of `command` and show its results. Raises W4SError; ends itself on Ctrl-C."""
+def run_command(
+    command: str,
+    *,
+    profile: str | None,
+    params: str,
+    settings: list[str],
+    arguments: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Run the flow of `command` and show its results. Raises W4SError; ends itself on Ctrl-C.
+
+    `arguments` are those of the flow beside the parameters.
+    """
     options = Options(params=params, profile=profile, settings=tuple(settings))
     # what is wrong is told before anything starts
     loaded = options.load()
@@ -29,7 +41,7 @@ def run_command(command: str, *, profile: str | None, params: str, settings: lis
     with Display(_NAMES.get(command, command), workspace=workspace.root) as display:
         LISTENER.set(display)
         try:
-            _run_flow(command, options, loaded)
+            _run_flow(command, options, loaded, arguments)
         except KeyboardInterrupt:
             display.close()
             sys.stderr.write(
@@ -41,7 +53,7 @@ def run_command(command: str, *, profile: str | None, params: str, settings: lis
     show_results(command, workspace)
 
 
-def _run_flow(command: str, options: Options, params: Params) -> None:
+def _run_flow(command: str, options: Options, params: Params, arguments: Mapping[str, Any]) -> None:
     with prefect_server(Path(os.environ["PREFECT_HOME"])) as ready:
         # the imports take as long as the server's start: both at once
         module = importlib.import_module(f"flows.{command}")
@@ -49,9 +61,8 @@ def _run_flow(command: str, options: Options, params: Params) -> None:
         _log_to(options.workspace(params).root / "w4s.log")
         ready()
         flow: Any = getattr(module, _FLOWS.get(command, command))
-        asyncio.run(
-            flow(profile=options.profile, params=options.params, settings=list(options.settings))
-        )
+        given = {"profile": options.profile, "params": options.params}
+        asyncio.run(flow(**given, settings=list(options.settings), **arguments))
 
 
 _FLOWS = {"all": "everything"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefect import flow
 
 from flows.stage import run_recipes
@@ -21,6 +23,7 @@ from tasks.policies import PolicyChoice, searching_policies
 from tasks.results import Method, make_row, write_results
 from tasks.searches import Searches, read_searches
 from tasks.spread import run_items
+from tasks.variants import small_model_alone
 from w4s.final_test import TestResult
 from w4s.first_candidates import FirstCandidates
 from w4s.report.rows import ResultRow
@@ -34,9 +37,9 @@ async def evaluate_stage(context: Context) -> None:
     sampled = context.params.evaluate.first_candidates > 0
     comparisons = len(policies) * len(context.params.benchmarks.all) if sampled else 0
     context.progress.stage("evaluate", len(methods) + comparisons)
-    tested = await run_items(context, methods, lambda method: _test(context, method))
+    tested = await test_methods(context, methods)
     candidates = {
-        policy.name: await _first_candidates(context, policy, searches) if sampled else []
+        policy.name: await first_candidates(context, policy, searches) if sampled else []
         for policy in policies
     }
     write_results(
@@ -46,6 +49,18 @@ async def evaluate_stage(context: Context) -> None:
         searches=searches,
         candidates=candidates,
     )
+
+
+async def test_methods(
+    context: Context, methods: Sequence[Method]
+) -> list[tuple[ResultRow, TestResult]]:
+    """Test the methods on their benchmarks' held-out problems, in their order."""
+    async with small_model_alone(context) as alone:
+
+        async def one(method: Method) -> tuple[ResultRow, TestResult]:
+            return await _test(alone if method.alone else context, method)
+
+        return await run_items(context, methods, one)
 
 
 async def _test(context: Context, method: Method) -> tuple[ResultRow, TestResult]:
@@ -70,9 +85,11 @@ async def _test(context: Context, method: Method) -> tuple[ResultRow, TestResult
     return row, result
 
 
-async def _first_candidates(
+async def first_candidates(
     context: Context, policy: PolicyChoice, searches: Searches
 ) -> list[FirstCandidates]:
+    """Return a policy's first candidates on every benchmark."""
+
     async def one(benchmark: str) -> FirstCandidates:
         example = searches.best_example(benchmark).example
         key = candidates_key(context, benchmark=benchmark, policy=policy, example=example)

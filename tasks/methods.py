@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from tasks.policies import ENDPOINT, UNTRAINED, WARM_START
 from tasks.results import Method
-from tasks.searches import Searches
+from tasks.searches import FinishedSearch, Searches
 from w4s.config import Params
+from w4s.small_model import SMALL_MODEL_ALONE, WORKFLOW
 from w4s.workflow import builtin_workflow
 
-_NAMES = {
+_BASELINES = {
     "direct": "direct answer",
     "chain_of_thought": "chain of thought",
+    SMALL_MODEL_ALONE: "small model alone",
+}
+_SEARCHES = {
     "random": "search, random sampling",
     "adas": "search, archive (ADAS)",
     "aflow": "search, tree (AFlow)",
@@ -25,26 +29,31 @@ def finished_methods(params: Params, searches: Searches) -> list[Method]:
     policies = dict.fromkeys(search.policy for search in searches.searches)
     methods: list[Method] = []
     for benchmark in params.benchmarks.all:
-        methods += [_baseline(benchmark, name) for name in params.evaluate.baselines]
-        methods.append(_best_example(benchmark, searches))
-        methods += [_search(benchmark, policy, searches) for policy in policies]
+        methods += [baseline_method(benchmark, name) for name in params.evaluate.baselines]
+        methods.append(example_method(benchmark, searches))
+        methods += [search_method(searches.of(benchmark, policy)) for policy in policies]
     return methods
 
 
-def _baseline(benchmark: str, name: str) -> Method:
-    label = _NAMES.get(name, name.replace("_", " "))
-    return Method(benchmark, label, builtin_workflow(name).code)
+def baseline_method(benchmark: str, name: str) -> Method:
+    """Return a built-in workflow, or the small model alone, as a method."""
+    alone = name == SMALL_MODEL_ALONE
+    workflow = builtin_workflow(WORKFLOW if alone else name)
+    label = _BASELINES.get(name, name.replace("_", " "))
+    return Method(benchmark, label, workflow.code, alone=alone)
 
 
-def _best_example(benchmark: str, searches: Searches) -> Method:
+def example_method(benchmark: str, searches: Searches) -> Method:
+    """Return the example workflow that was best on the validation problems."""
     best = searches.best_example(benchmark)
     code = builtin_workflow(best.example).code
     return Method(benchmark, "best example", code, validation=best.accuracy)
 
 
-def _search(benchmark: str, policy: str, searches: Searches) -> Method:
-    result = searches.of(benchmark, policy).result
-    label = _NAMES.get(policy, f"search, trained policy ({policy})")
+def search_method(search: FinishedSearch) -> Method:
+    """Return the workflow that one search found."""
+    result = search.result
+    label = _SEARCHES.get(search.policy, f"search, trained policy ({search.policy})")
     return Method(
-        benchmark, label, result.code, validation=result.accuracy, search_usage=result.usage
+        result.benchmark, label, result.code, validation=result.accuracy, search_usage=result.usage
     )

@@ -90,7 +90,7 @@ async def run_transfer(
     opening = open_bench or _opening(context)
     rows: list[TransferRow] = []
     for executor in plan.executors:
-        params = _with_executor(context.params, executor)
+        params = with_executor(context.params, executor)
         async with opening(params) as workbench:
             for benchmark in plan.benchmarks:
                 for workflow in plan.workflows:
@@ -158,7 +158,7 @@ def _track(context: Context, row: TransferRow) -> None:
     name = f"{row.workflow}, {row.executor}, {row.benchmark}"
     context.progress.item(name, f"test accuracy {row.accuracy:.2f}", cached=False)
     tags = {"workflow": row.workflow, "executor": row.executor, "benchmark": row.benchmark}
-    with context.tracker.run(name, parent=context.run_id, tags=tags) as run_id:
+    with context.tracker.run(name, stage=FOLDER, parent=context.run_id, tags=tags) as run_id:
         figures = {
             "accuracy": row.accuracy,
             "low": row.low,
@@ -184,7 +184,8 @@ def _prepare(context: Context, benchmark: str) -> None:
     write_splits(splits, folder)
 
 
-def _with_executor(params: Params, executor: ExecutorChoice) -> Params:
+def with_executor(params: Params, executor: ExecutorChoice) -> Params:
+    """Return `params` with another executor."""
     changes = {"model": executor.model, "base_url": executor.base_url}
     return params.model_copy(update={"executor": params.executor.model_copy(update=changes)})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,24 @@ if TYPE_CHECKING:
 
 _DPI = 120
 _COLOURS = ("#9aa0a6", "#5f6368", "#f29900", "#1a73e8", "#188038", "#a142f4", "#d93025")
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The best validation accuracy of one search: before it, then after each iteration."""
+
+    benchmark: str
+    best: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point with the ends of its interval upwards."""
+
+    across: float
+    up: float
+    low: float
+    high: float
 
 
 def draw_accuracies(path: Path, rows: Sequence[ResultRow]) -> None:
@@ -54,7 +73,12 @@ def draw_searches(path: Path, searches: Mapping[str, Sequence[SearchResult]]) ->
 
     `searches` maps a policy's label to its searches; thin lines are seeds, thick ones their mean.
     """
-    benchmarks = list(dict.fromkeys(r.benchmark for rs in searches.values() for r in rs))
+    draw_curves(path, {name: [_curve(one) for one in found] for name, found in searches.items()})
+
+
+def draw_curves(path: Path, curves: Mapping[str, Sequence[Curve]]) -> None:
+    """Draw the curves of each label like `draw_searches`."""
+    benchmarks = list(dict.fromkeys(one.benchmark for some in curves.values() for one in some))
     figure, panels = _figure(
         width=3.0 * min(len(benchmarks), 4),
         height=2.6 * -(-len(benchmarks) // 4),
@@ -63,23 +87,23 @@ def draw_searches(path: Path, searches: Mapping[str, Sequence[SearchResult]]) ->
     )
     flat = list(getattr(panels, "flat", [panels]))
     for axes, benchmark in zip(flat, benchmarks, strict=False):
-        _draw_panel(axes, benchmark, searches)
+        _draw_panel(axes, benchmark, curves)
     for axes in flat[len(benchmarks) :]:
         axes.axis("off")
     flat[0].legend(fontsize=8, frameon=False)
     _save(figure, path)
 
 
-def _draw_panel(axes: Axes, benchmark: str, searches: Mapping[str, Sequence[SearchResult]]) -> None:
-    for index, (label, results) in enumerate(searches.items()):
-        curves = [_curve(result) for result in results if result.benchmark == benchmark]
-        if not curves:
+def _draw_panel(axes: Axes, benchmark: str, curves: Mapping[str, Sequence[Curve]]) -> None:
+    for index, (label, found) in enumerate(curves.items()):
+        own = [curve.best for curve in found if curve.benchmark == benchmark]
+        if not own:
             continue
         colour = _COLOURS[(index + 2) % len(_COLOURS)]
-        if len(curves) > 1:
-            for curve in curves:
-                axes.plot(curve, color=colour, linewidth=0.6, alpha=0.5)
-        mean = [sum(values) / len(values) for values in zip(*curves, strict=True)]
+        if len(own) > 1:
+            for best in own:
+                axes.plot(best, color=colour, linewidth=0.6, alpha=0.5)
+        mean = [sum(values) / len(values) for values in zip(*own, strict=True)]
         axes.plot(mean, color=colour, linewidth=2, label=label)
     axes.set_title(benchmark, fontsize=9)
     axes.set_ylim(-0.03, 1.03)
@@ -87,8 +111,25 @@ def _draw_panel(axes: Axes, benchmark: str, searches: Mapping[str, Sequence[Sear
     axes.set_ylabel("best validation accuracy", fontsize=8)
 
 
-def _curve(result: SearchResult) -> list[float]:
-    return [result.example_accuracy, *(iteration.best for iteration in result.iterations)]
+def _curve(result: SearchResult) -> Curve:
+    best = (result.example_accuracy, *(iteration.best for iteration in result.iterations))
+    return Curve(result.benchmark, best)
+
+
+def draw_points(path: Path, points: Mapping[str, Point], *, across: str, up: str) -> None:
+    """Draw named points with their intervals over a logarithmic axis, e.g. accuracy over tokens."""
+    figure, axes = _figure(width=7, height=4.2)
+    for index, (name, point) in enumerate(points.items()):
+        below, above = point.up - point.low, point.high - point.up
+        colour = _COLOURS[index % len(_COLOURS)]
+        axes.errorbar([point.across], [point.up], [[below], [above]], fmt="o", color=colour)
+        axes.annotate(
+            name, (point.across, point.up), (5, 3), textcoords="offset points", fontsize=7
+        )
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    _save(figure, path)
 
 
 def draw_histogram(path: Path, values: Sequence[float], *, label: str) -> None:
@@ -101,14 +142,14 @@ def draw_histogram(path: Path, values: Sequence[float], *, label: str) -> None:
 
 
 def draw_lines(
-    path: Path, lines: Mapping[str, Sequence[tuple[float, float]]], *, label: str
+    path: Path, lines: Mapping[str, Sequence[tuple[float, float]]], *, label: str, x: str = "step"
 ) -> None:
-    """Draw named lines of (step, value), e.g. losses."""
+    """Draw named lines of (x, value), e.g. losses by step."""
     figure, axes = _figure(width=6, height=3.4)
     for index, (name, points) in enumerate(lines.items()):
         steps, values = zip(*points, strict=True) if points else ((), ())
         axes.plot(steps, values, label=name, color=_COLOURS[(index + 3) % len(_COLOURS)])
-    axes.set_xlabel("step")
+    axes.set_xlabel(x)
     axes.set_ylabel(label)
     axes.legend(fontsize=8, frameon=False)
     _save(figure, path)

@@ -1,0 +1,81 @@
+"""The picture of an experiment, by the shape of its table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from w4s.experiments.cells import Cell
+from w4s.experiments.lines import POOLS, Line
+from w4s.experiments.plan import Shape, turns_label
+from w4s.report.pictures import (
+    Curve,
+    Point,
+    draw_accuracies,
+    draw_curves,
+    draw_lines,
+    draw_points,
+)
+from w4s.report.rows import ResultRow
+
+_POOLS = tuple(name for name, _ in POOLS)
+
+
+def draw_experiment(
+    path: Path, shape: Shape, lines: Sequence[Line], cells: Sequence[Cell], turns: Sequence[int]
+) -> None:
+    """Draw bars of accuracies, curves of searches, accuracy over cost, or accuracy over T."""
+    match shape:
+        case "curve":
+            draw_curves(path, _curves(cells))
+        case "cost":
+            draw_points(
+                path, _points(_together(lines)), across="tokens of one question", up="test accuracy"
+            )
+        case "turns":
+            draw_lines(path, _by_turns(_together(lines), turns), label="test accuracy", x="T")
+        case "methods" | "transfer":
+            draw_accuracies(path, [_row(line) for line in lines if line.benchmark not in _POOLS])
+
+
+def _together(lines: Sequence[Line]) -> list[Line]:
+    """Return the lines of all benchmarks together, or those of the only one."""
+    return [line for line in lines if line.benchmark == _POOLS[0]] or list(lines)
+
+
+def _curves(cells: Sequence[Cell]) -> dict[str, list[Curve]]:
+    curves: dict[str, list[Curve]] = {}
+    for cell in cells:
+        if cell.curve:
+            curves.setdefault(cell.label, []).append(Curve(cell.benchmark, cell.curve))
+    return curves
+
+
+def _points(lines: Sequence[Line]) -> dict[str, Point]:
+    return {line.label: Point(line.tokens, line.accuracy, line.low, line.high) for line in lines}
+
+
+def _by_turns(lines: Sequence[Line], turns: Sequence[int]) -> dict[str, list[tuple[float, float]]]:
+    labels = {turns_label(number): number for number in turns}
+    points: dict[str, list[tuple[float, float]]] = {}
+    for line in lines:
+        points.setdefault(line.label, []).append((labels[line.variant], line.accuracy))
+    return points
+
+
+def _row(line: Line) -> ResultRow:
+    return ResultRow(
+        benchmark=line.benchmark,
+        seen=bool(line.seen),
+        method=f"{line.label}, {line.variant}" if line.variant else line.label,
+        accuracy=line.accuracy,
+        low=line.low,
+        high=line.high,
+        problems=line.problems,
+        validation=line.validation,
+        calls=round(line.calls * line.problems),
+        tokens=round(line.tokens * line.problems),
+        search_calls=round(line.search_calls),
+        search_tokens=round(line.search_tokens),
+        seconds=line.seconds,
+    )
