@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.options import Options
 from w4s.benchmarks.base import Benchmark
+from w4s.benchmarks.custom import benchmark_label, read_task
 from w4s.benchmarks.registry import get_benchmark
 from w4s.config import Params
-from w4s.errors import W4SError
+from w4s.errors import ConfigError, W4SError
+from w4s.llm.endpoint import EMBEDDED_MODEL
 from w4s.starter import write_starter
 from w4s.task_check import (
     ROWS,
@@ -24,6 +27,7 @@ from w4s.task_check import (
 from w4s.types import Problem
 
 OWN_TASK = "own_task"
+SHIPPED_ADAPTER = Path("adapters") / "warm_start"
 
 
 def begin_task(folder: str, *, options: Options) -> None:
@@ -46,20 +50,39 @@ def check_task(task: str, *, options: Options) -> bool:
     return not bad
 
 
-def own_task_settings(task: str, *, profile: str | None, policy: str | None) -> list[str]:
+def own_task_settings(task: str, *, options: Options, policy: str | None) -> list[str]:
     """Return the settings that make a run a search on `task` alone, without training.
 
-    `policy` is a folder with a trained adapter. A profile decides the workspace where there is one.
+    `policy` is a folder with a trained adapter; without one the embedded policy starts from the
+    adapter that comes with the project. A profile decides the workspace where there is one.
+    Raises ConfigError for a task file that is none, or an adapter that cannot be used.
     """
     path = Path(task)
+    read_task(path)
     settings = [f'benchmarks.seen=["{path.as_posix()}"]', "benchmarks.unseen=[]"]
     settings.append("train.objectives=[]")
-    if profile is None:
-        name = path.resolve().parent.name if path.stem == "task" else path.stem
-        settings.append(f"workspace=runs/{name}")
-    if policy is not None:
-        settings += ["warm_start.enabled=true", f"warm_start.adapter={Path(policy).resolve()}"]
+    if options.profile is None:
+        settings.append(f"workspace=runs/{benchmark_label(str(path))}")
+    adapter = _adapter(policy, options=options)
+    if adapter is not None:
+        settings += ["warm_start.enabled=true", f"warm_start.adapter={json.dumps(str(adapter))}"]
     return settings
+
+
+def _adapter(policy: str | None, *, options: Options) -> Path | None:
+    """Return the adapter to start from, None where the parameters decide."""
+    params = options.load()
+    if policy is not None:
+        if params.policy.base_url is not None:
+            raise ConfigError(
+                f"--policy {policy}: policy.base_url is set, so no adapter can be applied here. "
+                "Let the server load it and name it in policy.model."
+            )
+        return Path(policy).resolve()
+    warm_start, shipped = params.warm_start, options.project / SHIPPED_ADAPTER
+    embedded = params.policy.base_url is None and params.policy.model == EMBEDDED_MODEL
+    chosen = embedded and warm_start.enabled and warm_start.adapter is None and shipped.is_dir()
+    return SHIPPED_ADAPTER if chosen else None
 
 
 async def _check(task: str, options: Options) -> list[Finding]:

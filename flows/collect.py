@@ -12,6 +12,7 @@ from tasks.options import PARAMS_FILE
 from tasks.policies import starting_policy
 from tasks.spread import run_items
 from tasks.trajectories import best_accuracy, write_collection
+from w4s.benchmarks.custom import benchmark_label
 from w4s.trajectories import from_json
 from w4s.types import Trajectory
 
@@ -24,7 +25,7 @@ async def collect_stage(context: Context) -> None:
 
     async def play(item: tuple[str, int]) -> list[Trajectory]:
         benchmark, episode = item
-        label = f"{benchmark}, episode {episode}"
+        label = f"{benchmark_label(benchmark)}, episode {episode}"
         outcome = await run_task(
             collect_one_episode,
             context,

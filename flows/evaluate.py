@@ -24,6 +24,7 @@ from tasks.results import Method, make_row, write_results
 from tasks.searches import Searches, read_searches
 from tasks.spread import run_items
 from tasks.variants import small_model_alone
+from w4s.benchmarks.custom import benchmark_label
 from w4s.final_test import TestResult
 from w4s.first_candidates import FirstCandidates
 from w4s.report.rows import ResultRow
@@ -64,7 +65,7 @@ async def test_methods(
 
 
 async def _test(context: Context, method: Method) -> tuple[ResultRow, TestResult]:
-    label = f"{method.benchmark}, {method.name}"
+    label = f"{benchmark_label(method.benchmark)}, {method.name}"
     outcome = await run_task(
         run_final_test,
         context,
@@ -93,7 +94,7 @@ async def first_candidates(
     async def one(benchmark: str) -> FirstCandidates:
         example = searches.best_example(benchmark).example
         key = candidates_key(context, benchmark=benchmark, policy=policy, example=example)
-        label = f"{benchmark}, first candidates of {policy.name}"
+        label = f"{benchmark_label(benchmark)}, first candidates of {policy.name}"
         outcome = await run_task(
             sample_candidates,
             context,

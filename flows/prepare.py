@@ -8,6 +8,7 @@ from flows.stage import run_recipes
 from tasks.context import Context
 from tasks.options import PARAMS_FILE
 from tasks.prepare import prepare_benchmark
+from w4s.benchmarks.custom import benchmark_label
 
 
 async def prepare_stage(context: Context) -> None:
@@ -16,7 +17,7 @@ async def prepare_stage(context: Context) -> None:
     context.progress.stage("prepare", len(benchmarks))
     for benchmark in benchmarks:
         note = prepare_benchmark(context, benchmark)
-        context.progress.item(benchmark, note, cached=False)
+        context.progress.item(benchmark_label(benchmark), note, cached=False)
 
 
 @flow(name="prepare")

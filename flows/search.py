@@ -15,6 +15,7 @@ from tasks.policies import PolicyChoice, searching_policies
 from tasks.search import RESULT, search_key, search_label, search_once
 from tasks.searches import ExampleScore, FinishedSearch, Searches, write_searches
 from tasks.spread import run_items
+from w4s.benchmarks.custom import benchmark_label
 from w4s.searches.registry import W4S
 
 
@@ -38,18 +39,17 @@ async def search_stage(context: Context) -> None:
 
 
 async def _measure(context: Context, benchmark: str, example: str) -> ExampleScore:
+    label = f"{benchmark_label(benchmark)}, example {example}"
     outcome = await run_task(
         evaluate_example,
         context,
-        item=f"{benchmark}, {example}",
+        item=label,
         key=example_key(context, benchmark=benchmark, example=example),
         benchmark=benchmark,
         example=example,
     )
     accuracy = float(outcome.value["accuracy"])
-    context.progress.item(
-        f"{benchmark}, example {example}", f"accuracy {accuracy:.2f}", cached=outcome.cached
-    )
+    context.progress.item(label, f"accuracy {accuracy:.2f}", cached=outcome.cached)
     return ExampleScore(benchmark, example, accuracy)
 
 

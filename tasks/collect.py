@@ -9,6 +9,7 @@ from tasks.context import Context
 from tasks.keys import EPISODE_CODE, cache_key, executor_facts, policy_facts
 from tasks.policies import PolicyChoice
 from tasks.proposing import make_proposer, turn_listener
+from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.splits import load_validation
 from w4s.proposals import SamplingRule
 from w4s.rollout import EpisodePlan, collect_episode
@@ -43,7 +44,7 @@ async def collect_one_episode(
             racing=params.collect.racing,
         ),
         draw=Draw(seed=params.seed, stage="collect", benchmark=benchmark, episode=episode),
-        on_turn=turn_listener(context, f"{benchmark}, episode {episode}"),
+        on_turn=turn_listener(context, f"{benchmark_label(benchmark)}, episode {episode}"),
     )
     return {"trajectories": [to_json(trajectory) for trajectory in trajectories]}
 

@@ -13,6 +13,7 @@ from tasks.methods import baseline_method, example_method, search_method
 from tasks.results import Method
 from tasks.searches import FinishedSearch, Searches
 from tasks.tracking import Point
+from w4s.benchmarks.custom import benchmark_label
 from w4s.experiments.cells import Cell
 from w4s.experiments.lines import Line, make_lines
 from w4s.experiments.pictures import draw_experiment
@@ -62,15 +63,15 @@ def transfer_entries(context: Context, searches: Searches, *, searched: bool) ->
     found: list[Entry] = []
     for benchmark in benchmarks.all:
         best = _best(searches, benchmark)
-        own = replace(search_method(best), name="workflow found here")
-        if not searched:  # its validation was with another executor
-            own = replace(own, validation=None)
+        own = Method(benchmark, "workflow found here", best.result.code)
+        if searched:  # its validation and cost are of this executor
+            own = replace(search_method(best), name=own.name)
         found.append(Entry(CHAIN, baseline_method(benchmark, CHAIN)))
-        found.append(Entry("own", own, best))
+        found.append(Entry("own", own, best if searched else None))
         for other in benchmarks.seen if searched else ():
             if other != benchmark:
                 code = _best(searches, other).result.code
-                label = f"workflow found on {other}"
+                label = f"workflow found on {benchmark_label(other)}"
                 found.append(Entry(f"from {other}", Method(benchmark, label, code)))
     return found
 
@@ -95,12 +96,13 @@ def make_cell(
     params = context.params
     model = params.policy.model if method.alone else params.executor.model
     prices = known_prices(params.executor)
-    name = ", ".join(filter(None, (method.benchmark, method.name, variant)))
-    tags = {"benchmark": method.benchmark, "method": method.name, "variant": variant}
+    benchmark = benchmark_label(method.benchmark)
+    name = ", ".join(filter(None, (benchmark, method.name, variant)))
+    tags = {"benchmark": benchmark, "method": method.name, "variant": variant}
     with context.tracker.run(name, stage=FOLDER, parent=context.run_id, tags=tags) as run_id:
         cell = Cell(
             variant=variant,
-            benchmark=method.benchmark,
+            benchmark=benchmark,
             seen=seen,
             method=entry.key,
             label=method.name,

@@ -14,6 +14,7 @@ from tasks.data_sets import held_out_sets
 from tasks.registry import choose_champion, log_verdicts
 from tasks.searches import Searches
 from tasks.tracking import Point
+from w4s.benchmarks.custom import benchmark_label
 from w4s.files import atomic_folder, atomic_write_text
 from w4s.final_test import TestResult
 from w4s.first_candidates import FirstCandidates
@@ -42,7 +43,7 @@ class Method:
 def make_row(method: Method, result: TestResult, *, seen: bool, seconds: float) -> ResultRow:
     """Return the table's row for a tested method."""
     return ResultRow(
-        benchmark=method.benchmark,
+        benchmark=benchmark_label(method.benchmark),
         seen=seen,
         method=method.name,
         accuracy=result.accuracy,
@@ -139,14 +140,15 @@ def _save_best(folder: Path, benchmark: str, searches: Searches) -> None:
     own = [search for search in searches.searches if search.result.benchmark == benchmark]
     best = max(own, key=lambda search: search.result.accuracy)
     result = best.result
+    label = benchmark_label(benchmark)
+    name = label.replace(":", "-").replace("/", "-")
     notes = {
-        "benchmark": benchmark,
+        "benchmark": label,
         "found by": f"{best.policy}, seed {result.seed}"
         + ("" if result.found is None else f", iteration {result.found}"),
         "validation": f"{result.accuracy:.3f}",
-        "run": f'w4s solve --workflow {benchmark}.py "QUESTION"',
+        "run": f'w4s solve --workflow {name}.py "QUESTION"',
     }
-    name = benchmark.replace(":", "-").replace("/", "-")
     save_workflow(folder / f"{name}.py", Workflow(name, result.code), notes=notes)
 
 

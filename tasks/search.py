@@ -12,6 +12,7 @@ from tasks.context import Context
 from tasks.keys import EPISODE_CODE, cache_key, executor_facts, policy_facts
 from tasks.policies import PolicyChoice
 from tasks.proposing import make_proposer, turn_listener
+from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.splits import load_validation
 from w4s.proposals import SamplingRule
 from w4s.search import SearchPlan, SearchResult
@@ -59,7 +60,7 @@ async def search_once(
 def search_label(benchmark: str, policy: PolicyChoice, seed: int, method: str) -> str:
     """Name a search for whoever waits for it."""
     how = policy.name if method == W4S else f"{method} with {policy.name}"
-    return f"{benchmark}, {how}, seed {seed}"
+    return f"{benchmark_label(benchmark)}, {how}, seed {seed}"
 
 
 def search_key(

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from tasks.context import Context
 from tasks.data_sets import validation_sets
 from tasks.tracking import Point
+from w4s.benchmarks.custom import benchmark_label
 from w4s.errors import DataError
 from w4s.files import atomic_folder, atomic_write_text
 from w4s.search import SearchResult
@@ -146,8 +147,8 @@ def _flat(found: Searches) -> dict[str, float]:
 
 def _log_search(context: Context, search: FinishedSearch, *, parent: str) -> None:
     result = search.result
-    name = f"{result.benchmark}, {search.policy}, seed {result.seed}"
-    tags = {"benchmark": result.benchmark, "policy": search.policy}
+    name = f"{benchmark_label(result.benchmark)}, {search.policy}, seed {result.seed}"
+    tags = {"benchmark": benchmark_label(result.benchmark), "policy": search.policy}
     with context.tracker.run(name, stage="search", parent=parent, tags=tags) as run_id:
         context.tracker.params(
             run_id,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tasks.context import Context
 from tasks.tracking import Point
+from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.held_out import load_test
 from w4s.benchmarks.registry import get_benchmark
 from w4s.benchmarks.split_files import MANIFEST, split_folder
@@ -139,7 +140,7 @@ async def _cell(
     row = TransferRow(
         workflow=workflow.name,
         executor=executor.label,
-        benchmark=benchmark,
+        benchmark=benchmark_label(benchmark),
         accuracy=result.accuracy,
         low=result.interval.low,
         high=result.interval.high,

@@ -31,7 +31,8 @@ scorer: numeric         # exact, numeric, multiple_choice, contains, f1, json, u
 
 _PROFILE = """\
 # Everything for the task in {task}, policy and all: `w4s run --profile {name}` also trains on it.
-# `w4s search --task {task}` only searches, with a policy that is trained or large enough already.
+# `w4s search --task {task}` trains nothing: the embedded policy starts from the adapter that comes
+# with the project, another one as it is.
 workspace: runs/{name}
 
 benchmarks:
@@ -49,8 +50,10 @@ benchmarks:
 #   usd: 5
 # limits: {{calls: 20, tokens: 50000}}
 
+# policy:                     # the embedded one unless you name another, here or behind base_url
+#   model: Qwen/Qwen2.5-Coder-7B-Instruct
 # warm_start:
-#   adapter: runs/quickstart/adapters/rwr   # start from a policy that is trained already
+#   adapter: runs/quickstart/adapters/rwr   # another start than adapters/warm_start
 """
 
 

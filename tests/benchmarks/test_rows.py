@@ -89,11 +89,48 @@ def test_many_bad_lines_are_counted_not_printed(tmp_path: Path) -> None:
         read_file(write(tmp_path, "a.jsonl", "{\n" * 30))
 
 
-@pytest.mark.parametrize("row", ["q\n", "q,a,extra\n"])
-def test_a_csv_row_of_another_length_is_bad(tmp_path: Path, row: str) -> None:
+@pytest.mark.parametrize(("row", "count"), [("q\n", 1), ("q,a,extra\n", 3)])
+def test_a_csv_row_of_another_length_is_bad(tmp_path: Path, row: str, count: int) -> None:
     """A field too many or too few names its line."""
-    with pytest.raises(DataError, match=r"line 3: not the 2 fields of the header"):
+    said = rf"line 3: {count} fields, not the 2 fields of the header"
+    with pytest.raises(DataError, match=said):
         read_file(write(tmp_path, "a.csv", f"question,answer\nq,a\n{row}"))
+
+
+def test_a_row_is_placed_where_it_begins(tmp_path: Path) -> None:
+    """Line breaks in quoted fields and empty lines between rows do not shift the numbers."""
+    text = 'question,answer\n"one\ntwo\nthree",1\n\n,\nfour,2\n'
+    found = read_file(write(tmp_path, "a.csv", text)).rows
+    assert [row.place for row in found] == ["a.csv:2", "a.csv:7"]
+
+
+def test_an_unclosed_quote_names_the_row_that_it_swallows_from(tmp_path: Path) -> None:
+    """Not the end of the file, where a parser gives up."""
+    with pytest.raises(DataError, match="line 3: the row that begins here cannot be read"):
+        read_file(write(tmp_path, "a.csv", 'question,answer\na,1\n"b,2\nc,3\nd,4\n'))
+
+
+def test_line_separators_of_unicode_break_no_row(tmp_path: Path) -> None:
+    """A CSV row ends at a line feed or a carriage return and nowhere else."""
+    text = "question,answer\none\u2028two\x0bthree,1\r\nfour,2\r\n"
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    rows = read_file(tmp_path / "a.csv").rows
+    assert [row.values["question"] for row in rows] == ["one\u2028two\x0bthree", "four"]
+    assert rows[1].values["answer"] == "2"
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_spreadsheets_may_separate_by_semicolons_or_tabs(tmp_path: Path, separator: str) -> None:
+    """The header says by what; commas inside fields are then no separators."""
+    text = f"question{separator}answer\na, b{separator}1\n"
+    rows = read_file(write(tmp_path, "a.csv", text)).rows
+    assert dict(rows[0].values) == {"question": "a, b", "answer": "1"}
+
+
+def test_a_column_named_twice_is_refused(tmp_path: Path) -> None:
+    """Which of the two is meant nobody can know."""
+    with pytest.raises(DataError, match=r"a\.csv:1: the header names a column twice"):
+        read_file(write(tmp_path, "a.csv", "question,answer,answer\nq,a,b\n"))
 
 
 @pytest.mark.parametrize(

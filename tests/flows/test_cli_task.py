@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from flows.cli_task import own_task_settings
+from tasks.options import Options
 from tests.endpoint import ScriptedEndpoint
-from w4s.config import load_params
+from w4s.config import Params, load_params
+from w4s.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -53,20 +55,75 @@ def test_check_lists_bad_rows_and_exits_with_2(folder: Path) -> None:
     assert not (folder / "runs").exists()
 
 
-def test_a_search_on_a_task_sees_that_task_alone_and_trains_nothing() -> None:
+def own_params(folder: Path, *settings: str, task: str, policy: str | None = None) -> Params:
+    """The parameters that `w4s search --task` runs with in `folder`."""
+    options = Options(params=str(folder / "params.yaml"), settings=settings)
+    own = own_task_settings(task, options=options, policy=policy)
+    return load_params(folder / "params.yaml", settings=(*own, *settings))
+
+
+def own_task(folder: Path) -> str:
+    """A task file with a comma in its path."""
+    (folder / "my, tasks").mkdir()
+    text = "data: d.csv\ndescription: Name a capital city.\nscorer: exact\n"
+    (folder / "my, tasks/capitals.yaml").write_text(text)
+    return str(folder / "my, tasks/capitals.yaml")
+
+
+def test_a_search_on_a_task_sees_that_task_alone_and_trains_nothing(folder: Path) -> None:
     """The settings make valid parameters, with a workspace of the task's own."""
-    settings = own_task_settings("my, tasks/capitals.yaml", profile=None, policy="adapters/rwr")
-    params = load_params(PROJECT / "params.yaml", settings=tuple(settings))
-    assert params.benchmarks.all == ("my, tasks/capitals.yaml",)
+    task = own_task(folder)
+    params = own_params(folder, task=task, policy="adapters/rwr")
+    assert params.benchmarks.all == (task,)
     assert params.train.objectives == ()
     assert params.workspace == Path("runs/capitals")
     assert params.warm_start.adapter == Path("adapters/rwr").resolve()
 
 
-def test_a_profile_keeps_its_workspace() -> None:
+def test_the_embedded_policy_starts_from_the_adapter_of_the_project(folder: Path) -> None:
+    """Where there is one, and where nothing else is asked for."""
+    task = own_task(folder)
+    assert own_params(folder, task=task).warm_start.adapter is None
+    (folder / "adapters/warm_start").mkdir(parents=True)
+    shipped = Path("adapters/warm_start")
+    assert own_params(folder, task=task).warm_start.adapter == shipped
+    own = own_params(folder, "warm_start.adapter=mine", task=task)
+    assert own.warm_start.adapter == Path("mine")
+    assert own_params(folder, "policy.model=big", task=task).warm_start.adapter is None
+    served = own_params(folder, "policy.base_url=http://here/v1", task=task)
+    assert served.warm_start.adapter is None
+
+
+def test_an_adapter_for_a_policy_behind_an_endpoint_is_refused(folder: Path) -> None:
+    """It would be ignored otherwise."""
+    with pytest.raises(ConfigError, match=r"--policy a/b: policy\.base_url is set"):
+        own_params(folder, "policy.base_url=http://here/v1", task=own_task(folder), policy="a/b")
+
+
+def test_a_profile_keeps_its_workspace(folder: Path) -> None:
     """`--profile` decides where the run is written."""
-    settings = own_task_settings("boxes/task.yaml", profile="boxes", policy=None)
+    (folder / "profiles").mkdir()
+    (folder / "profiles/boxes.yaml").write_text("workspace: elsewhere\n")
+    options = Options(params=str(folder / "params.yaml"), profile="boxes")
+    settings = own_task_settings(own_task(folder), options=options, policy=None)
     assert not any(setting.startswith("workspace") for setting in settings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("search", "--task", "nowhere.yaml"), "nowhere.yaml: cannot be read as a task file"),
+        (("search", "--policy", "adapters/rwr"), "--policy: goes with --task"),
+    ],
+)
+def test_a_wrong_search_on_a_task_is_refused(
+    folder: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    """Before anything starts, with exit code 2."""
+    done = w4s(folder, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not (folder / "runs").exists()
 
 
 @pytest.mark.slow

@@ -89,8 +89,20 @@ def load_task(
         read_row=row_reader(params.scorer, Columns(params.question, params.answer)),
         score=_score(params, folder=path.parent, runner=runner, executor=executor),
         scorer_revision=_revision(params, path.parent),
+        ids_are_places=True,
     )
     return CodeBenchmark(rows, runner) if params.scorer == "unit_tests" else rows
+
+
+def benchmark_label(name: str) -> str:
+    """Return how people call a benchmark: its name, or for a task file the task's own.
+
+    That is the file's name, or the folder's where the file is called `task.yaml`.
+    """
+    if not name.endswith(TASK_SUFFIXES):
+        return name
+    path = Path(name)
+    return path.stem if path.stem != "task" else path.resolve().parent.name
 
 
 def read_task(path: Path) -> TaskParams:

@@ -51,7 +51,8 @@ def column(row: Mapping[str, Any], name: str) -> str:
 class RowBenchmark:
     """Problems from rows. `scorer_revision` changes when verdicts may.
 
-    Rows whose questions are the same after normalising count once.
+    Rows whose questions are the same after normalising count once. A problem is called by its
+    number or, with `ids_are_places`, by where its row stands.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class RowBenchmark:
         read_row: ReadRow,
         score: ScoreAnswer,
         scorer_revision: int | str = 1,
+        ids_are_places: bool = False,
     ) -> None:
         self._name = name
         self._description = description
@@ -70,6 +72,7 @@ class RowBenchmark:
         self._read_row = read_row
         self._score = score
         self._scorer_revision = scorer_revision
+        self._ids_are_places = ids_are_places
 
     @property
     def name(self) -> str:
@@ -130,8 +133,9 @@ class RowBenchmark:
 
     def _problem(self, number: int, row: Row) -> Problem:
         item = self._read_row(row.values)
+        place = row.place.replace("/", "-")  # an id is one part of a draw's address
         return Problem(
-            id=f"{self._name}-{number}",
+            id=place if self._ids_are_places else f"{self._name}-{number}",
             benchmark=self._name,
             question=item.question,
             answer=item.answer,

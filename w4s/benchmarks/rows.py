@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from w4s.errors import DataError
 
 MAX_FIELD_BYTES = 16 * 1024 * 1024
 SUFFIXES = (".jsonl", ".csv")
+DELIMITERS = ",;\t"
 LOGGER = logging.getLogger(__name__)
 
 
@@ -121,26 +123,45 @@ def _jsonl(path: Path, text: str) -> tuple[Row, ...]:
 
 
 def _csv(path: Path, text: str) -> tuple[Row, ...]:
+    """Read CSV. A row's place is the line that it begins on: quoted fields may hold line breaks."""
     csv.field_size_limit(MAX_FIELD_BYTES)
-    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+    # not splitlines(): it breaks at characters that CSV knows nothing of
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=_delimiter(text))
+    header: list[str] = []
     rows: list[Row] = []
     bad: list[str] = []
+    start = 1
     try:
-        for values in _records(reader):
-            place = f"{path.name}:{reader.line_num}"
-            if None in values or None in values.values():
-                due = len(reader.fieldnames or [])
-                bad.append(f"line {reader.line_num}: not the {due} fields of the header")
+        for fields in reader:
+            line, start = start, reader.line_num + 1
+            if not any(field.strip() for field in fields):
+                continue
+            if not header:
+                header = _header(path, fields)
+            elif len(fields) != len(header):
+                bad.append(
+                    f"line {line}: {len(fields)} fields, not the {len(header)} fields of the header"
+                )
             else:
-                rows.append(Row(place, values))
+                place = f"{path.name}:{line}"
+                rows.append(Row(place, dict(zip(header, fields, strict=True))))
     except csv.Error as error:
-        bad.append(f"line {reader.line_num}: {error}")
+        bad.append(f"line {start}: the row that begins here cannot be read: {error}")
     refuse_bad_rows(str(path), bad, total=len(rows) + len(bad))
     return tuple(rows)
 
 
-def _records(reader: csv.DictReader[str]) -> Iterator[dict[Any, Any]]:
-    yield from reader
+def _header(path: Path, fields: list[str]) -> list[str]:
+    names = [field.strip() for field in fields]
+    if len(set(names)) < len(names):
+        raise DataError(f"{path}:1: the header names a column twice: {', '.join(names)}.")
+    return names
+
+
+def _delimiter(text: str) -> str:
+    """Return what separates the columns: spreadsheets of many countries write semicolons."""
+    header = text.lstrip().partition("\n")[0]
+    return max(DELIMITERS, key=header.count)
 
 
 def _from_hub(source: Source) -> Table:

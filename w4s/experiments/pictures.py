@@ -11,12 +11,11 @@ from w4s.experiments.plan import Shape, turns_label
 from w4s.report.pictures import (
     Curve,
     Point,
-    draw_accuracies,
     draw_curves,
+    draw_intervals,
     draw_lines,
     draw_points,
 )
-from w4s.report.rows import ResultRow
 
 _POOLS = tuple(name for name, _ in POOLS)
 
@@ -24,7 +23,7 @@ _POOLS = tuple(name for name, _ in POOLS)
 def draw_experiment(
     path: Path, shape: Shape, lines: Sequence[Line], cells: Sequence[Cell], turns: Sequence[int]
 ) -> None:
-    """Draw bars of accuracies, curves of searches, accuracy over cost, or accuracy over T."""
+    """Draw accuracies with intervals, curves of searches, accuracy over cost or over T."""
     match shape:
         case "curve":
             draw_curves(path, _curves(cells))
@@ -35,7 +34,7 @@ def draw_experiment(
         case "turns":
             draw_lines(path, _by_turns(_together(lines), turns), label="test accuracy", x="T")
         case "methods" | "transfer":
-            draw_accuracies(path, [_row(line) for line in lines if line.benchmark not in _POOLS])
+            draw_intervals(path, _panels(lines), across="test accuracy")
 
 
 def _together(lines: Sequence[Line]) -> list[Line]:
@@ -51,8 +50,21 @@ def _curves(cells: Sequence[Cell]) -> dict[str, list[Curve]]:
     return curves
 
 
+def _panels(lines: Sequence[Line]) -> dict[str, dict[str, Point]]:
+    """Return a panel for each benchmark, and for all of them together."""
+    panels: dict[str, dict[str, Point]] = {}
+    for line in lines:
+        label = f"{line.label}, {line.variant}" if line.variant else line.label
+        panels.setdefault(line.benchmark, {})[label] = _point(line)
+    return panels
+
+
 def _points(lines: Sequence[Line]) -> dict[str, Point]:
-    return {line.label: Point(line.tokens, line.accuracy, line.low, line.high) for line in lines}
+    return {line.label: _point(line) for line in lines}
+
+
+def _point(line: Line) -> Point:
+    return Point(line.tokens, line.accuracy, line.low, line.high)
 
 
 def _by_turns(lines: Sequence[Line], turns: Sequence[int]) -> dict[str, list[tuple[float, float]]]:
@@ -61,21 +73,3 @@ def _by_turns(lines: Sequence[Line], turns: Sequence[int]) -> dict[str, list[tup
     for line in lines:
         points.setdefault(line.label, []).append((labels[line.variant], line.accuracy))
     return points
-
-
-def _row(line: Line) -> ResultRow:
-    return ResultRow(
-        benchmark=line.benchmark,
-        seen=bool(line.seen),
-        method=f"{line.label}, {line.variant}" if line.variant else line.label,
-        accuracy=line.accuracy,
-        low=line.low,
-        high=line.high,
-        problems=line.problems,
-        validation=line.validation,
-        calls=round(line.calls * line.problems),
-        tokens=round(line.tokens * line.problems),
-        search_calls=round(line.search_calls),
-        search_tokens=round(line.search_tokens),
-        seconds=line.seconds,
-    )

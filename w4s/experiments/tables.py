@@ -125,8 +125,8 @@ def _texts(line: Line) -> dict[str, str]:
         "difference [95 %]": NONE
         if versus is None
         else f"{versus.estimate:+.2f} [{versus.low:+.2f}, {versus.high:+.2f}]",
-        "p": NONE if versus is None else f"{versus.p_value:.3f}",
-        "McNemar": _number(line.mcnemar, ".3f"),
+        "p": _chance(versus.p_value if versus else None),
+        "McNemar": _chance(line.mcnemar),
         "calls": f"{line.calls:.1f}",
         "tokens": f"{line.tokens:,.0f}",
         "USD": _number(line.usd, ".6f"),
@@ -154,6 +154,10 @@ def _curve_texts(row: Mapping[str, Any]) -> dict[str, str]:
         "least to most": f"{row['low']:.2f} to {row['high']:.2f}",
         "seeds": str(row["seeds"]),
     }
+
+
+def _chance(p_value: float | None) -> str:
+    return "<0.001" if p_value is not None and p_value < 0.001 else _number(p_value, ".3f")
 
 
 def _number(value: float | None, form: str) -> str:

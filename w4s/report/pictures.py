@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from w4s.benchmarks.custom import benchmark_label
 from w4s.files import atomic_write_bytes
 from w4s.report.rows import ResultRow
 from w4s.search import SearchResult
@@ -113,23 +114,62 @@ def _draw_panel(axes: Axes, benchmark: str, curves: Mapping[str, Sequence[Curve]
 
 def _curve(result: SearchResult) -> Curve:
     best = (result.example_accuracy, *(iteration.best for iteration in result.iterations))
-    return Curve(result.benchmark, best)
+    return Curve(benchmark_label(result.benchmark), best)
 
 
 def draw_points(path: Path, points: Mapping[str, Point], *, across: str, up: str) -> None:
     """Draw named points with their intervals over a logarithmic axis, e.g. accuracy over tokens."""
-    figure, axes = _figure(width=7, height=4.2)
+    figure, axes = _figure(width=8, height=4.2)
     for index, (name, point) in enumerate(points.items()):
-        below, above = point.up - point.low, point.high - point.up
-        colour = _COLOURS[index % len(_COLOURS)]
-        axes.errorbar([point.across], [point.up], [[below], [above]], fmt="o", color=colour)
-        axes.annotate(
-            name, (point.across, point.up), (5, 3), textcoords="offset points", fontsize=7
+        below, above = max(0.0, point.up - point.low), max(0.0, point.high - point.up)
+        look = _look(index)
+        axes.errorbar(
+            [point.across], [point.up], [[below], [above]], **look, elinewidth=0.6, label=name
         )
     axes.set_xscale("symlog", linthresh=1)
     axes.set_xlabel(across)
     axes.set_ylabel(up)
+    axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     _save(figure, path)
+
+
+def draw_intervals(path: Path, panels: Mapping[str, Mapping[str, Point]], *, across: str) -> None:
+    """Draw a panel for each name of `panels`: a line for each label, its point and interval.
+
+    For many methods on a few benchmarks, where bars would be thin. Values lie in `Point.up`.
+    """
+    labels = list(dict.fromkeys(label for panel in panels.values() for label in panel))
+    columns = min(len(panels), 4)
+    rows = -(-len(panels) // columns)
+    height = rows * (0.9 + 0.2 * len(labels))
+    figure, found = _figure(width=2.4 + 2.4 * columns, height=height, rows=rows, columns=columns)
+    flat = list(getattr(found, "flat", [found]))
+    for index, (axes, (name, panel)) in enumerate(zip(flat, panels.items(), strict=False)):
+        _draw_intervals(axes, panel, labels)
+        axes.set_title(name, fontsize=9)
+        axes.set_xlabel(across, fontsize=8)
+        if index % columns:
+            axes.set_yticklabels([])
+    for axes in flat[len(panels) :]:
+        axes.axis("off")
+    _save(figure, path)
+
+
+def _draw_intervals(axes: Axes, panel: Mapping[str, Point], labels: Sequence[str]) -> None:
+    for label, point in panel.items():
+        place = labels.index(label)
+        colour = _COLOURS[place % len(_COLOURS)]
+        axes.plot([point.low, point.high], [place, place], color=colour, linewidth=1)
+        axes.plot([point.up], [place], "o", color=colour, markersize=4)
+    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_xlim(-0.03, 1.03)
+
+
+def _look(index: int) -> dict[str, Any]:
+    """Return colour and marker of a point: no two of the first twenty-eight are alike."""
+    size = len(_COLOURS)
+    return {"color": _COLOURS[index % size], "marker": "osD^"[index // size % 4], "linestyle": ""}
 
 
 def draw_histogram(path: Path, values: Sequence[float], *, label: str) -> None:
