@@ -212,6 +212,21 @@ def ui(
 
 
 @app.command()
+def up(
+    prefect_port: Annotated[int, typer.Option(help="Prefect's port.", min=1, max=65535)] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="MLflow's port.", min=1, max=65535)] = 5000,
+    profile: Profile = None,
+    params: ParamsFile = "params.yaml",
+    settings: Settings = None,
+) -> None:
+    """Start Prefect's server, a worker and MLflow's pages on loopback until Ctrl-C."""
+    from flows.cli_up import bring_up
+
+    options = Options(params=params, profile=profile, settings=tuple(settings or ()))
+    bring_up(prefect_port=prefect_port, mlflow_port=mlflow_port, options=options)
+
+
+@app.command()
 def init(
     folder: Annotated[str, typer.Argument(help="Where rows and task file go.")] = "my_task",
     params: ParamsFile = "params.yaml",

@@ -37,12 +37,8 @@ def solve_question(workflow: str, question: str, *, options: Options) -> str:
 
 def show_runs(port: int, *, options: Options) -> None:
     """Serve MLflow's pages on loopback until Ctrl-C. Raises PortBusy."""
-    uri = tracking_uri(options.load(), options.project)
-    _refuse_busy(port)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
-    command += ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
-    # without background jobs MLflow needs a quarter of the memory
-    environment = child_environment({"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+    refuse_busy(port, "w4s ui --port 5001")
+    command, environment = pages_command(port, options=options)
     sys.stderr.write(f"w4s ui: http://{LOOPBACK}:{port} (Ctrl-C stops it)\n")
     with subprocess.Popen(command, env=environment) as process:
         try:
@@ -51,7 +47,17 @@ def show_runs(port: int, *, options: Options) -> None:
             process.terminate()
 
 
-def _refuse_busy(port: int) -> None:
+def pages_command(port: int, *, options: Options) -> tuple[list[str], dict[str, str]]:
+    """Return the command that serves MLflow's pages on loopback, and its environment."""
+    uri = tracking_uri(options.load(), options.project)
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
+    command += ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
+    # without background jobs MLflow needs a quarter of the memory
+    return command, child_environment({"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+
+
+def refuse_busy(port: int, instead: str) -> None:
+    """Raise PortBusy where nothing can listen on `port` of loopback; `instead` is what to type."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -59,5 +65,5 @@ def _refuse_busy(port: int) -> None:
         except OSError as error:
             raise PortBusy(
                 f"port {port} on {LOOPBACK} cannot be used ({error.strerror}). "
-                "Name another one: w4s ui --port 5001."
+                f"Name another one: {instead}."
             ) from error
