@@ -7,6 +7,7 @@ from prefect import flow
 from flows.collect import collect_stage
 from flows.evaluate import evaluate_stage
 from flows.prepare import prepare_stage
+from flows.report import report_stage
 from flows.search import search_stage
 from flows.stage import run_recipes
 from flows.train import train_stage
@@ -20,6 +21,7 @@ STAGES = (
     train_stage,
     search_stage,
     evaluate_stage,
+    report_stage,
 )
 
 

@@ -227,6 +227,16 @@ def up(
 
 
 @app.command()
+def report(
+    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
+) -> None:
+    """Write one page about a run: results, curves, workflows, failures, cost."""
+    from flows.cli_report import make_report
+
+    make_report(Options(params=params, profile=profile, settings=tuple(settings or ())))
+
+
+@app.command()
 def init(
     folder: Annotated[str, typer.Argument(help="Where rows and task file go.")] = "my_task",
     params: ParamsFile = "params.yaml",

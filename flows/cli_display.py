@@ -86,6 +86,7 @@ def show_results(command: str, workspace: Workspace) -> None:
 
 
 _FOLDERS = (
+    ("report", "one page about the run: open report.html in a browser"),
     ("results", "table, pictures, and the best workflow of each benchmark (run: w4s solve)"),
     ("experiments", "the paper's experiments: tables, pictures, the runs behind each cell"),
     ("searches", "every search with its learning curve"),

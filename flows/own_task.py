@@ -6,12 +6,13 @@ from prefect import flow
 
 from flows.evaluate import evaluate_stage
 from flows.prepare import prepare_stage
+from flows.report import report_stage
 from flows.search import search_stage
 from flows.stage import run_recipes
 from flows.warm_start import warm_start_stage
 from tasks.options import PARAMS_FILE
 
-STAGES = (prepare_stage, warm_start_stage, search_stage, evaluate_stage)
+STAGES = (prepare_stage, warm_start_stage, search_stage, evaluate_stage, report_stage)
 
 
 @flow(name="own-task")

@@ -6,6 +6,7 @@ never write the same files.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,11 +14,11 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.cli_task import own_task_settings
 from flows.collect import collect_stage
 from flows.evaluate import evaluate_stage
 from flows.own_task import own_task
 from flows.prepare import prepare_stage
+from flows.report import report_stage
 from flows.search import search_stage
 from flows.stage import run_recipes
 from flows.train import train_stage
@@ -28,7 +29,14 @@ from w4s.errors import W4SError
 from w4s.trajectories import read_trajectories
 
 COLLECTION = (prepare_stage, warm_start_stage, collect_stage)
-TRAINING = (prepare_stage, warm_start_stage, train_stage, search_stage, evaluate_stage)
+TRAINING = (
+    prepare_stage,
+    warm_start_stage,
+    train_stage,
+    search_stage,
+    evaluate_stage,
+    report_stage,
+)
 WORKSPACE = "workspace=runs/scheduled"
 _OUTPUT_CHARACTERS = 4000
 
@@ -77,9 +85,10 @@ async def search_on_demand(
 ) -> None:
     """Search a workflow for one benchmark or task file, and test it. Trains nothing.
 
-    `policy` is the folder of a trained adapter; without one the configured policy searches.
+    `policy` is the folder of a trained adapter; without one the configured policy searches. The
+    files lie in `runs/on-demand/BENCHMARK`.
     """
-    chosen = own_task_settings(benchmark, profile=None, policy=policy)
+    chosen = demanded_settings(benchmark, policy=policy)
     if iterations is not None:
         chosen.append(f"search.iterations={iterations}")
     if seeds is not None:
@@ -106,6 +115,22 @@ def reproduce(targets: list[str] | None = None) -> str:
     if done.returncode:
         raise ReproductionFailed(f"dvc repro ended with {done.returncode}. It said:\n{said}")
     return said
+
+
+def demanded_settings(benchmark: str, *, policy: str | None) -> list[str]:
+    """Return the settings of a search on one benchmark, or task file, without training."""
+    path = Path(benchmark)
+    name = path.resolve().parent.name if path.name == "task.yaml" else path.stem
+    settings = [
+        f"benchmarks.seen={json.dumps([benchmark])}",
+        "benchmarks.unseen=[]",
+        "train.objectives=[]",
+        f"workspace=runs/on-demand/{name}",
+    ]
+    if policy is not None:
+        adapter = json.dumps(str(Path(policy).resolve()))
+        settings += ["warm_start.enabled=true", f"warm_start.adapter={adapter}"]
+    return settings
 
 
 def collected_episodes(options: Options) -> int:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from prefect.runtime import deployment, flow_run
 
+from tasks.commit import commit_of
 from tasks.context import Context
 from tasks.keys import file_sha256
 from tasks.options import Options, tracking_uri
@@ -71,7 +70,7 @@ def _tags(command: str, options: Options) -> dict[str, str]:
     tags = {
         "command": command,
         "profile": options.profile or "",
-        "commit": _commit(options.project),
+        "commit": commit_of(options.project),
         "dvc.lock": file_sha256(lock) if lock.is_file() else "",
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
         "prefect.flow_run": flow_run.id or "",
@@ -79,12 +78,3 @@ def _tags(command: str, options: Options) -> dict[str, str]:
     }
     return {name: text for name, text in tags.items() if text}
 
-
-def _commit(project: Path) -> str:
-    """Return the commit of the project folder, marked where files differ; "" outside git."""
-    command = ["git", "-C", str(project), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""  # no git here: the tag stays empty
-    return found.stdout.strip()

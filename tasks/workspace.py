@@ -67,6 +67,11 @@ class Workspace:
         return self.root / "results"
 
     @property
+    def report(self) -> Path:
+        """Folder of the page about the run (report)."""
+        return self.root / "report"
+
+    @property
     def cache(self) -> Path:
         """Folder of the tasks' results; may be deleted at the price of time."""
         return (self.shared or self.root) / ".cache" / "tasks"

@@ -47,6 +47,16 @@ def test_the_settings_of_a_scheduled_run_are_parameters(monkeypatch: pytest.Monk
     params = load_params(Path("params.yaml"), settings=(scheduled.WORKSPACE, "collect.episodes=5"))
     assert params.workspace == Path("runs/scheduled")
     assert params.collect.episodes == 5
+    for benchmark, name in (
+        ("gcd", "gcd"),
+        ("my task/task.yaml", "my task"),
+        ("x/own.yaml", "own"),
+    ):
+        settings = scheduled.demanded_settings(benchmark, policy="some folder")
+        params = load_params(Path("params.yaml"), settings=tuple(settings))
+        assert params.benchmarks.all == (benchmark,)
+        assert params.workspace == Path("runs/on-demand") / name
+        assert params.warm_start.adapter == PROJECT / "some folder"
 
 
 def test_a_night_counts_the_episodes_that_are_there(tmp_path: Path) -> None:
