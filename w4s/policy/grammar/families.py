@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from w4s.policy.grammar import wording
 from w4s.policy.grammar.draft import Family
-from w4s.policy.grammar.worked import Pair, Worked, listing, quoted_pairs, worked_pairs
+from w4s.policy.grammar.worked import Pair, listing, quoted_pairs, worked_pairs
 from w4s.types import CaseStudy
 
 Builder = Callable[[random.Random, Sequence[CaseStudy]], str | None]
@@ -129,8 +129,7 @@ def decomposition(rng: random.Random, _cases: Sequence[CaseStudy]) -> str:
 def generic_code(rng: random.Random, _cases: Sequence[CaseStudy]) -> str:
     """Show how code answers a generic question; run the code written for this one."""
     chosen = rng.sample(wording.GENERIC_EXAMPLES, rng.randint(1, 2))
-    pairs = tuple(Pair(question, expression) for question, expression in chosen)
-    return _program(rng, Worked("generic", pairs))
+    return _program(rng, [Pair(question, expression) for question, expression in chosen])
 
 
 def program(rng: random.Random, cases: Sequence[CaseStudy]) -> str | None:
@@ -154,7 +153,7 @@ def program_vote(rng: random.Random, cases: Sequence[CaseStudy]) -> str | None:
         messages="messages",
     )
     return (
-        f"from collections import Counter\n\n{_programs(worked)}\n\n\n"
+        f"from collections import Counter\n\n{listing(_PROGRAMS, worked)}\n\n\n"
         f"{_HEAD}{_chat(_PROGRAMS, content)}    values = []\n"
         f"    for reply in {call}:\n        try:\n"
         f"            values.append(str(agent.execute_code({code.format('reply')})))\n"
@@ -187,7 +186,7 @@ BUILDERS: dict[Family, Builder] = {
 }
 
 
-def _program(rng: random.Random, worked: Worked, *, failed: str | None = None) -> str:
+def _program(rng: random.Random, worked: Sequence[Pair], *, failed: str | None = None) -> str:
     content, code = rng.choice(_FORMS)
     call = _call(
         rng,
@@ -198,16 +197,11 @@ def _program(rng: random.Random, worked: Worked, *, failed: str | None = None) -
     )
     otherwise = failed or "agent.extract_answer_str(reply)"
     return (
-        f"{_programs(worked)}\n\n\n{_HEAD}{_chat(_PROGRAMS, content)}"
+        f"{listing(_PROGRAMS, worked)}\n\n\n{_HEAD}{_chat(_PROGRAMS, content)}"
         f"    reply = {call}[0]\n"
         f'    try:\n        return {{"answer": str(agent.execute_code({code.format("reply")}))}}\n'
         f'    except Exception:\n        return {{"answer": {otherwise}}}'
     )
-
-
-def _programs(worked: Worked) -> str:
-    # the operation is named before it is used: it is chosen once, by what the questions say
-    return f"# Operation: {worked.operation}\n{listing('PROGRAMS', worked.pairs)}"
 
 
 def _chat(name: str, content: str = "reply") -> str:

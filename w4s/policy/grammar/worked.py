@@ -14,7 +14,7 @@ from w4s.policy.grammar.operations import OPERATIONS, Operation, reproduces
 from w4s.types import CaseStudy
 
 _QUOTED_CHARACTERS = 420  # of all questions in one workflow: an action must stay short
-_FITTING_SHARE = 0.75
+_FITTING_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,6 @@ class Pair:
 
     question: str
     reply: str
-
-
-@dataclass(frozen=True, slots=True)
-class Worked:
-    """Questions with the expressions that one operation makes of them."""
-
-    operation: str
-    pairs: tuple[Pair, ...]
 
 
 def quoted_pairs(
@@ -42,8 +34,8 @@ def quoted_pairs(
 
 def worked_pairs(
     rng: random.Random, cases: Sequence[CaseStudy], *, least: int, most: int
-) -> Worked | None:
-    """Return the first case studies as question and expression; None if no operation applies.
+) -> list[Pair]:
+    """Return the first case studies as question and expression; none if no operation applies.
 
     In most draws the operation is one whose values are the correct answers of these very cases,
     where the bank has such a one, else any that applies. Accuracies play no part.
@@ -51,12 +43,11 @@ def worked_pairs(
     chosen = _first(rng, cases, least, most)
     usable = [operation for operation in OPERATIONS if _applies(operation, chosen)]
     if not usable:
-        return None
+        return []
     fitting = [operation for operation in usable if _fits(operation, chosen)]
     operation = rng.choice(fitting if fitting and rng.random() < _FITTING_SHARE else usable)
     programs = [(case.question, operation.program(case.question)) for case in chosen]
-    pairs = tuple(Pair(question, program.expression) for question, program in programs if program)
-    return Worked(operation.name, pairs)
+    return [Pair(question, program.expression) for question, program in programs if program]
 
 
 def listing(name: str, pairs: Sequence[Pair]) -> str:
