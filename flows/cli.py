@@ -6,6 +6,7 @@ Prints one message for an error that the person can mend (exit code 2); tracebac
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -30,6 +31,9 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Set one parameter: search.iterations=3.", metavar="KEY=VALUE"),
 ]
+Replay = Annotated[
+    bool, typer.Option("--replay", help="Answer from the record alone; no endpoint is asked.")
+]
 
 
 def main(*prefix: str) -> None:
@@ -41,44 +45,29 @@ def main(*prefix: str) -> None:
         raise SystemExit(2) from None
 
 
-@app.command()
-def run(
-    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
-) -> None:
-    """Run the whole method: prepare, warm start, collect, train, search, evaluate."""
-    _stage("all", profile, params, settings)
+_STAGES = {
+    "run": ("all", "Run the whole method: prepare, warm start, collect, train, search, evaluate."),
+    "prepare": ("prepare", "Draw and write the splits of every benchmark."),
+    "warm-start": ("warm_start", "Teach a small policy the form of workflows."),
+    "collect": ("collect", "Play episodes on the seen benchmarks."),
+    "train": ("train", "Train the policy on the trajectories, once for each objective."),
+    "evaluate": ("evaluate", "Run baselines and found workflows on the held-out problems."),
+}
 
 
-@app.command()
-def prepare(
-    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
-) -> None:
-    """Draw and write the splits of every benchmark."""
-    _stage("prepare", profile, params, settings)
+def _add_stage(name: str, command: str, text: str) -> None:
+    @app.command(name=name, help=text)
+    def stage(
+        replay: Replay = False,
+        profile: Profile = None,
+        params: ParamsFile = "params.yaml",
+        settings: Settings = None,
+    ) -> None:
+        _stage(command, profile, params, _set(settings, replay))
 
 
-@app.command(name="warm-start")
-def warm_start(
-    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
-) -> None:
-    """Teach a small policy the form of workflows."""
-    _stage("warm_start", profile, params, settings)
-
-
-@app.command()
-def collect(
-    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
-) -> None:
-    """Play episodes on the seen benchmarks."""
-    _stage("collect", profile, params, settings)
-
-
-@app.command()
-def train(
-    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
-) -> None:
-    """Train the policy on the trajectories, once for each objective."""
-    _stage("train", profile, params, settings)
+for _name, (_command, _text) in _STAGES.items():
+    _add_stage(_name, _command, _text)
 
 
 @app.command()
@@ -90,32 +79,26 @@ def search(
     policy: Annotated[
         str | None, typer.Option(help="With --task: a trained adapter.", metavar="FOLDER")
     ] = None,
+    replay: Replay = False,
     profile: Profile = None,
     params: ParamsFile = "params.yaml",
     settings: Settings = None,
 ) -> None:
     """Search a workflow for every benchmark with every policy, or for one task of your own."""
     if task is None:
-        _stage("search", profile, params, settings)
+        _stage("search", profile, params, _set(settings, replay))
         return
     from flows.cli_task import OWN_TASK, own_task_settings
 
     own = own_task_settings(task, profile=profile, policy=policy)
-    _stage(OWN_TASK, profile, params, [*own, *(settings or [])])
-
-
-@app.command()
-def evaluate(
-    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
-) -> None:
-    """Run baselines and found workflows on the held-out problems."""
-    _stage("evaluate", profile, params, settings)
+    _stage(OWN_TASK, profile, params, [*own, *_set(settings, replay)])
 
 
 @app.command()
 def experiment(
     name: Annotated[str | None, typer.Argument(help="Which one.", metavar="NAME")] = None,
     listed: Annotated[bool, typer.Option("--list", help="Say what there is.")] = False,
+    replay: Replay = False,
     profile: Profile = None,
     params: ParamsFile = "params.yaml",
     settings: Settings = None,
@@ -126,7 +109,7 @@ def experiment(
     if listed or name is None:
         cli_experiment.list_experiments()
         return
-    options = Options(params=params, profile=profile, settings=tuple(settings or ()))
+    options = Options(params=params, profile=profile, settings=_set(settings, replay))
     cli_experiment.run_experiment(name, options=options)
 
 
@@ -134,6 +117,7 @@ def experiment(
 def solve(
     question: Annotated[str, typer.Argument(help="The question to answer.")],
     workflow: Annotated[str, typer.Option(help="A workflow file, or a built-in name.")],
+    replay: Replay = False,
     profile: Profile = None,
     params: ParamsFile = "params.yaml",
     settings: Settings = None,
@@ -141,7 +125,7 @@ def solve(
     """Answer one question with a workflow."""
     from flows.cli_tools import solve_question
 
-    options = Options(params=params, profile=profile, settings=tuple(settings or ()))
+    options = Options(params=params, profile=profile, settings=_set(settings, replay))
     typer.echo(solve_question(workflow, question, options=options))
 
 
@@ -186,6 +170,7 @@ def transfer(
     benchmarks: Annotated[
         str | None, typer.Option(help="Names or task files, with commas between.")
     ] = None,
+    replay: Replay = False,
     profile: Profile = None,
     params: ParamsFile = "params.yaml",
     settings: Settings = None,
@@ -193,7 +178,7 @@ def transfer(
     """Run workflows unchanged with other executors and on other benchmarks."""
     from flows import cli_transfer
 
-    options = Options(params=params, profile=profile, settings=tuple(settings or ()))
+    options = Options(params=params, profile=profile, settings=_set(settings, replay))
     cli_transfer.transfer(workflow, executors=executors, benchmarks=benchmarks, options=options)
 
 
@@ -275,22 +260,41 @@ def doctor() -> None:
 def calls(
     stage: Annotated[str | None, typer.Option(help="Calls of one stage only.")] = None,
     benchmark: Annotated[str | None, typer.Option(help="Calls of one benchmark only.")] = None,
+    model: Annotated[str | None, typer.Option(help="Calls of one model only.")] = None,
+    draw: Annotated[
+        str | None, typer.Option(help="Calls whose address begins so.", metavar="PREFIX")
+    ] = None,
+    older_than: Annotated[
+        float | None, typer.Option(help="Calls older than that.", metavar="DAYS", min=0)
+    ] = None,
     last: Annotated[int, typer.Option(help="Show that many of the newest calls.", min=0)] = 0,
+    prune: Annotated[bool, typer.Option("--prune", help="Delete these calls.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
     profile: Profile = None,
     params: ParamsFile = "params.yaml",
     settings: Settings = None,
 ) -> None:
-    """Show what was asked of the executor, and what it cost."""
-    from flows.cli_calls import show_calls
+    """Show what was asked of the executor, and what it cost; or delete some of it."""
+    from flows.cli_calls import choose_calls, remove_calls, show_calls
 
     options = Options(params=params, profile=profile, settings=tuple(settings or ()))
-    show_calls(options, stage=stage, benchmark=benchmark, last=last)
+    chosen = choose_calls(
+        stage=stage, benchmark=benchmark, model=model, draw=draw, older_than_days=older_than
+    )
+    if prune:
+        remove_calls(options, chosen, confirmed=yes)
+    else:
+        show_calls(options, chosen, last=last)
 
 
-def _stage(command: str, profile: str | None, params: str, settings: list[str] | None) -> None:
+def _set(settings: list[str] | None, replay: bool) -> tuple[str, ...]:
+    return (*(settings or ()), *(("executor.replay=true",) if replay else ()))
+
+
+def _stage(command: str, profile: str | None, params: str, settings: Sequence[str]) -> None:
     from flows.cli_run import run_command
 
-    run_command(command, profile=profile, params=params, settings=settings or [])
+    run_command(command, profile=profile, params=params, settings=list(settings))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.cli_costs import money
 from tasks.options import Options
 from w4s.errors import ConfigError, DataError
 from w4s.llm.calls import (
@@ -24,7 +25,6 @@ from w4s.llm.open import known_prices, record_path
 from w4s.types import Usage
 
 _DAY_SECONDS = 86_400.0
-_UNKNOWN = "unknown"
 
 
 def choose_calls(
@@ -109,7 +109,7 @@ def _costs(groups: list[GroupCost]) -> Table:
         ("calls", f"{usage.calls:,}"),
         ("prompt tokens", f"{usage.prompt_tokens:,}"),
         ("completion tokens", f"{usage.completion_tokens:,}"),
-        ("USD", _money(usd)),
+        ("USD", money(usd)),
         ("seconds", f"{sum(one.seconds for one in groups):.0f}"),
     ):
         table.add_column(heading, footer=total, justify="right")
@@ -121,14 +121,10 @@ def _costs(groups: list[GroupCost]) -> Table:
             f"{one.usage.calls:,}",
             f"{one.usage.prompt_tokens:,}",
             f"{one.usage.completion_tokens:,}",
-            _money(one.usd),
+            money(one.usd),
             f"{one.seconds:.0f}",
         )
     return table
-
-
-def _money(usd: float | None) -> str:
-    return _UNKNOWN if usd is None else f"{usd:.4f}"
 
 
 def _print_calls(console: Console, path: Path, chosen: CallFilter, last: int) -> None:

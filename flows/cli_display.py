@@ -8,10 +8,22 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
+from flows.cli_costs import show_costs
+from tasks.progress import Spent
 from tasks.workspace import Workspace
+from w4s.report.costs import read_costs
 
 
 class Display:
@@ -28,9 +40,11 @@ class Display:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[note]}"),
+            _Spending(self),
             console=self._console,
             disable=not self._console.is_terminal,
         )
+        self.spent: Spent = str
         self._current = self._live.add_task("starting", total=None, note="")
         self._console.print(f"w4s {command}: working in {workspace}", soft_wrap=True)
 
@@ -50,6 +64,10 @@ class Display:
         """Stop drawing; what follows is printed below."""
         self._live.stop()
 
+    def spending(self, spent: Spent) -> None:
+        """Show what `spent` says beside the progress."""
+        self.spent = spent
+
     def stage(self, name: str, items: int) -> None:
         """Begin a line for the stage."""
         self._live.remove_task(self._current)
@@ -63,7 +81,8 @@ class Display:
         if not self._console.is_terminal and (
             done == total or done * 4 // total > (done - 1) * 4 // total
         ):
-            self._console.print(f"  {text}", markup=False, soft_wrap=True)
+            line = "; ".join(filter(None, (text, self.spent())))
+            self._console.print(f"  {line}", markup=False, soft_wrap=True)
 
     def item(self, item: str, note: str, *, cached: bool) -> None:
         """Count the item and leave a line about it."""
@@ -72,12 +91,27 @@ class Display:
         self._console.print(f"  {item}: {note}{mark}", markup=False, soft_wrap=True)
 
 
+class _Spending(ProgressColumn):
+    """The totals of the executor, read anew at each drawing."""
+
+    def __init__(self, display: Display) -> None:
+        super().__init__()
+        self._display = display
+
+    def render(self, task: Task) -> Text:  # noqa: ARG002  # the same for every task
+        """Return what was spent until now."""
+        return Text(self._display.spent(), style="dim")
+
+
 def show_results(command: str, workspace: Workspace) -> None:
-    """Print the final table where the command made one, then where the files are."""
+    """Print the tables that the command made: accuracies, costs; then where the files are."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 140  # a log file has no width of its own
     table = workspace.results / "table.json"
     if command in {"all", "evaluate", "own_task"} and table.exists():
         _show_table(console, table)
+    show_costs(console, read_costs(workspace.root))
     console.print(f"Files: {workspace.root}", markup=False, soft_wrap=True)
     for folder, what in _FOLDERS:
         if (workspace.root / folder).exists():
@@ -120,6 +154,4 @@ def _show_table(console: Console, file: Path) -> None:
             f"{row['tokens']:,}",
             f"{row['seconds']:.0f}",
         )
-    if not console.is_terminal:
-        console.width = 140  # a log file has no width of its own
     console.print(table)

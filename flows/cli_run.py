@@ -17,6 +17,7 @@ from flows.server import prefect_server
 from tasks.options import Options
 from tasks.progress import LISTENER
 from w4s.config import Params
+from w4s.llm.open import record_path, refuse_without_record
 
 INTERRUPTED = 130
 
@@ -38,6 +39,8 @@ def run_command(
     loaded = options.load()
     workspace = options.workspace(loaded)
     workspace.refuse_if_held()
+    if loaded.executor.replay:
+        refuse_without_record(record_path(workspace.root))
     with Display(_NAMES.get(command, command), workspace=workspace.root) as display:
         LISTENER.set(display)
         try:

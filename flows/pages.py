@@ -6,6 +6,7 @@ from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact
 from prefect.logging import get_run_logger
 
 from tasks.context import Context
+from tasks.progress import Spent
 
 
 class RunLog:
@@ -16,6 +17,11 @@ class RunLog:
 
     def __init__(self) -> None:
         self._logger = get_run_logger()
+        self._spent: Spent = str
+
+    def spending(self, spent: Spent) -> None:
+        """Remember whom to ask for the totals."""
+        self._spent = spent
 
     def stage(self, name: str, items: int) -> None:
         """Log that the stage begins."""
@@ -23,7 +29,7 @@ class RunLog:
 
     def step(self, item: str, done: int, total: int, note: str) -> None:
         """Log the step where a person looks for details."""
-        self._logger.debug("%s: %d/%d, %s", item, done, total, note)
+        self._logger.debug("%s: %d/%d, %s; %s", item, done, total, note, self._spent())
 
     def item(self, item: str, note: str, *, cached: bool) -> None:
         """Log how the item ended."""

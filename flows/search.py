@@ -17,6 +17,7 @@ from tasks.searches import ExampleScore, FinishedSearch, Searches, write_searche
 from tasks.spread import run_items
 from w4s.benchmarks.custom import benchmark_label
 from w4s.searches.registry import W4S
+from w4s.types import Usage
 
 
 async def search_stage(context: Context) -> None:
@@ -50,7 +51,8 @@ async def _measure(context: Context, benchmark: str, example: str) -> ExampleSco
     )
     accuracy = float(outcome.value["accuracy"])
     context.progress.item(label, f"accuracy {accuracy:.2f}", cached=outcome.cached)
-    return ExampleScore(benchmark, example, accuracy)
+    usage = Usage(**outcome.value["usage"])
+    return ExampleScore(benchmark, example, accuracy, usage)
 
 
 async def _search_all(
@@ -76,6 +78,8 @@ async def _search_all(
         )
         result = RESULT.validate_python(outcome.value["result"])
         note = f"accuracy {result.example_accuracy:.2f} -> {result.accuracy:.2f}"
+        if result.stopped is not None:
+            note = f"{note}, ended by search.budget after {len(result.iterations)} iterations"
         context.progress.item(label, note, cached=outcome.cached)
         name = policy.name if method == W4S else method
         return FinishedSearch(name, result, float(outcome.value["seconds"]))

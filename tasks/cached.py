@@ -51,17 +51,21 @@ async def run_task(
     *,
     item: str,
     key: str,
-    again: bool = False,
+    again: bool | None = None,
     **arguments: Any,
 ) -> Outcome:
-    """Run a cached task or find its result; `again` computes it in any case.
+    """Run a cached task or find its result; with `again` it is computed in any case.
+
+    Where `again` is not said, a replay computes everything, from the record, and keeps its
+    results apart: neither can finished tasks hide what is replayed, nor does it touch them.
 
     Raises what the task raises.
     """
+    replayed = again is None and context.params.executor.replay
     configured = body.with_options(
         task_run_name=item.replace("{", "{{").replace("}", "}}"),
-        result_storage=context.workspace.cache,
-        refresh_cache=again,
+        result_storage=context.workspace.replayed if replayed else context.workspace.cache,
+        refresh_cache=replayed or bool(again),
     )
     state = await configured(context, key=key, return_state=True, **arguments)
     value = await state.aresult()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from w4s.config import Params
 from w4s.llm import weights
+from w4s.llm.endpoint import endpoint_name
 
 EMBEDDED = "embedded"
 LIBRARY = Path(__file__).resolve().parent.parent / "w4s"
@@ -99,7 +101,7 @@ def executor_facts(params: Params) -> dict[str, Any]:
     embedded = executor.model == EMBEDDED
     return {
         "model": executor.model,
-        "base_url": executor.base_url,
+        "endpoint": endpoint_name(executor, environment=os.environ),
         "max_tokens": executor.max_tokens,
         "reasoning_effort": executor.reasoning_effort,
         "weights": [weights.SHA256, params.embedded.context] if embedded else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tasks.policies import ENDPOINT, UNTRAINED, WARM_START
 from tasks.results import Method
 from tasks.searches import FinishedSearch, Searches
@@ -31,7 +33,10 @@ def finished_methods(params: Params, searches: Searches) -> list[Method]:
     for benchmark in params.benchmarks.all:
         methods += [baseline_method(benchmark, name) for name in params.evaluate.baselines]
         methods.append(example_method(benchmark, searches))
-        methods += [search_method(searches.of(benchmark, policy)) for policy in policies]
+        for policy in policies:
+            method = search_method(searches.of(benchmark, policy))
+            usage = searches.search_usage(benchmark, policy)
+            methods.append(replace(method, search_usage=usage))
     return methods
 
 
@@ -47,11 +52,12 @@ def example_method(benchmark: str, searches: Searches) -> Method:
     """Return the example workflow that was best on the validation problems."""
     best = searches.best_example(benchmark)
     code = builtin_workflow(best.example).code
-    return Method(benchmark, "best example", code, validation=best.accuracy)
+    usage = searches.example_usage(benchmark)
+    return Method(benchmark, "best example", code, validation=best.accuracy, search_usage=usage)
 
 
 def search_method(search: FinishedSearch) -> Method:
-    """Return the workflow that one search found."""
+    """Return the workflow that one search found, with what that search cost."""
     result = search.result
     label = _SEARCHES.get(search.policy, f"search, trained policy ({search.policy})")
     return Method(

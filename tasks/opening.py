@@ -15,6 +15,7 @@ from tasks.keys import file_sha256
 from tasks.options import Options, tracking_uri
 from tasks.progress import current_progress
 from tasks.resources import Resources
+from tasks.spending import watch_spending
 from tasks.tracking import Tracker
 from w4s.benchmarks.registry import get_benchmark
 from w4s.config import Params
@@ -49,9 +50,13 @@ async def open_context(command: str, options: Options) -> AsyncIterator[Context]
             workspace=workspace.root,
         )
         tracker.end_stale()
-        with tracker.run(command, tags=_tags(command, options), monitored=True) as run_id:
+        with tracker.run(command, tags=_tags(command, options, params), monitored=True) as run_id:
             tracker.params(run_id, params.model_dump(mode="json"))
-            async with Resources(params, workspace=workspace.root) as resources:
+            progress = current_progress()
+            spending = watch_spending(
+                params, folder=workspace.root, tracker=tracker, run_id=run_id, progress=progress
+            )
+            async with spending, Resources(params, workspace=workspace.root) as resources:
                 yield Context(
                     params=params,
                     project=options.project,
@@ -60,16 +65,17 @@ async def open_context(command: str, options: Options) -> AsyncIterator[Context]
                     tracker=tracker,
                     run_id=run_id,
                     started=started,
-                    progress=current_progress(),
+                    progress=progress,
                 )
 
 
-def _tags(command: str, options: Options) -> dict[str, str]:
+def _tags(command: str, options: Options, params: Params) -> dict[str, str]:
     """Return what leads from a figure back to code, data and the run that made it."""
     lock = options.project / "dvc.lock"
     tags = {
         "command": command,
         "profile": options.profile or "",
+        "replay": "true" if params.executor.replay else "",
         "commit": commit_of(options.project),
         "dvc.lock": file_sha256(lock) if lock.is_file() else "",
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),

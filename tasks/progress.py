@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Protocol
+
+Spent = Callable[[], str]
+"""Says in a few words what the executor was asked until now, and what that cost."""
 
 
 class Progress(Protocol):
     """Listens to a run."""
+
+    def spending(self, spent: Spent) -> None:
+        """From now on `spent` tells what the run spends, whenever it is asked."""
+        ...
 
     def stage(self, name: str, items: int) -> None:
         """A stage begins, of `items` tasks."""
@@ -24,6 +32,9 @@ class Progress(Protocol):
 
 class Silent:
     """Tells nobody anything."""
+
+    def spending(self, spent: Spent) -> None:
+        """Ignore it."""
 
     def stage(self, name: str, items: int) -> None:
         """Ignore it."""

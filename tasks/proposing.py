@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tasks.context import Context
 from tasks.policies import PolicyChoice
+from w4s.llm.base import Executor
 from w4s.proposals import Proposer, SamplingRule
 from w4s.rollout import OnTurn, Progress
 from w4s.runtime import make_environment
 
 
 async def make_proposer(
-    context: Context, *, benchmark: str, policy: PolicyChoice, turns: int, rule: SamplingRule
+    context: Context,
+    *,
+    benchmark: str,
+    policy: PolicyChoice,
+    turns: int,
+    rule: SamplingRule,
+    executor: Executor | None = None,
 ) -> Proposer:
-    """Return `policy` in the environment of `benchmark`."""
+    """Return `policy` in the environment of `benchmark`, over `executor` where one is given."""
     workbench = await context.resources.workbench()
+    if executor is not None:
+        workbench = replace(workbench, executor=executor)
     loaded = await context.resources.policy(policy.adapter)
     environment = make_environment(
         context.params,

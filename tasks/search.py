@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -14,6 +15,9 @@ from tasks.policies import PolicyChoice
 from tasks.proposing import make_proposer, turn_listener
 from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.splits import load_validation
+from w4s.llm.budget import Budget
+from w4s.llm.limited import LimitedExecutor
+from w4s.llm.open import known_prices
 from w4s.proposals import SamplingRule
 from w4s.search import SearchPlan, SearchResult
 from w4s.searches.registry import W4S, get_search
@@ -38,12 +42,14 @@ async def search_once(
     """Search from `example` by `method`; the result as JSON, with the seconds that it took."""
     del key
     params = context.params.search
+    executor = await _limited(context)
     proposer = await make_proposer(
         context,
         benchmark=benchmark,
         policy=policy,
         turns=params.turns,
         rule=SamplingRule(params.temperature, params.corrections),
+        executor=executor,
     )
     started = time.monotonic()
     result = await get_search(method)(
@@ -54,7 +60,22 @@ async def search_once(
         on_turn=turn_listener(context, search_label(benchmark, policy, seed, method)),
     )
     seconds = time.monotonic() - started
+    result = replace(result, usage=executor.usage)  # with trial runs and judges
     return {"result": RESULT.dump_python(result, mode="json"), "seconds": seconds}
+
+
+async def _limited(context: Context) -> LimitedExecutor:
+    """Return the executor within the budget of one search."""
+    params = context.params
+    budget = Budget(
+        params.search.budget, prices=known_prices(params.executor), name="search.budget"
+    )
+    return LimitedExecutor(
+        (await context.resources.workbench()).executor,
+        budget,
+        model=params.executor.model,
+        max_tokens=params.executor.max_tokens,
+    )
 
 
 def search_label(benchmark: str, policy: PolicyChoice, seed: int, method: str) -> str:

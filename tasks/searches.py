@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from w4s.benchmarks.custom import benchmark_label
 from w4s.errors import DataError
 from w4s.files import atomic_folder, atomic_write_text
 from w4s.search import SearchResult
+from w4s.types import Usage
 
 FILE = "searches.json"
 
@@ -34,11 +35,12 @@ class FinishedSearch:
 
 @dataclass(frozen=True, slots=True)
 class ExampleScore:
-    """The validation accuracy of a built-in example workflow on a benchmark."""
+    """The validation accuracy of a built-in example workflow on a benchmark, and its cost."""
 
     benchmark: str
     example: str
     accuracy: float
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,15 @@ class Searches:
         if not own:
             raise DataError(_unsearched(f"{benchmark} with the policy {policy}"))
         return max(own, key=lambda search: search.result.accuracy)
+
+    def search_usage(self, benchmark: str, policy: str) -> Usage:
+        """Return what a policy's searches on a benchmark cost together, with those of all seeds."""
+        own = [s for s in self.searches if (s.result.benchmark, s.policy) == (benchmark, policy)]
+        return sum((search.result.usage for search in own), Usage())
+
+    def example_usage(self, benchmark: str) -> Usage:
+        """Return what measuring all examples on a benchmark cost."""
+        return sum((e.usage for e in self.examples if e.benchmark == benchmark), Usage())
 
 
 def _unsearched(what: str) -> str:

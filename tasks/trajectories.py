@@ -12,14 +12,17 @@ from tasks.data_sets import validation_sets
 from tasks.tracking import Point
 from w4s.files import atomic_write_text
 from w4s.trajectories import write_trajectories
-from w4s.types import Candidate, Trajectory
+from w4s.types import Candidate, Feedback, Trajectory
 
 FILE = "trajectories.jsonl"
 
 
 def best_accuracy(trajectories: Sequence[Trajectory]) -> float:
-    """Return the best accuracy of any candidate, 0 where none was valid."""
-    return max((c.feedback.accuracy for c in _candidates(trajectories) if c.feedback), default=0.0)
+    """Return the best accuracy of any candidate, 0 where none was valid.
+
+    One that a race stopped early does not count: its accuracy is that of fewer problems.
+    """
+    return _best(_candidates(trajectories))
 
 
 def write_collection(context: Context, trajectories: Sequence[Trajectory]) -> None:
@@ -50,33 +53,48 @@ def summarise(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
 def _figures(trajectories: Sequence[Trajectory]) -> dict[str, float]:
     candidates = _candidates(trajectories)
     valid = [candidate for candidate in candidates if candidate.feedback is not None]
-    accuracies = [c.feedback.accuracy for c in valid if c.feedback is not None]
+    feedbacks = [c.feedback for c in valid if c.feedback is not None]
+    accuracies = [feedback.accuracy for feedback in feedbacks]
     rewards = [c.reward for c in valid if c.reward is not None]
     return {
         "candidates": len(candidates),
         "failed_share": 1 - len(valid) / len(candidates) if candidates else 0.0,
         "corrected_share": _share(c.feedback is not None and bool(c.failures) for c in candidates),
         "mean_accuracy": _mean(accuracies),
-        "best_accuracy": max(accuracies, default=0.0),
+        "best_accuracy": _best(candidates),
         "mean_reward": _mean(rewards),
         "rewarded_share": _share(reward > 0 for reward in rewards),
+        "raced_out_share": _share(feedback.skipped > 0 for feedback in feedbacks),
+        "saved_calls": math.fsum(saved_calls(feedback) for feedback in feedbacks),
     }
+
+
+def saved_calls(feedback: Feedback) -> float:
+    """Estimate the executor calls that a race saved: as many a problem as on those that were run.
+
+    The public problems of a stopped candidate, which are skipped as well, are not counted.
+    """
+    return feedback.skipped * feedback.usage.calls / feedback.problems if feedback.skipped else 0.0
 
 
 def _turn_points(trajectories: Sequence[Trajectory]) -> list[Point]:
     points = []
     for number, trajectory in enumerate(trajectories):
         for turn in trajectory.turns:
-            figures = [c.feedback.accuracy for c in turn.candidates if c.feedback]
             step = number * len(trajectory.turns) + turn.index
             points.append(
-                Point(f"collect/accuracy/{trajectory.benchmark}", max(figures, default=0.0), step)
+                Point(f"collect/accuracy/{trajectory.benchmark}", _best(turn.candidates), step)
             )
     return points
 
 
 def _candidates(trajectories: Sequence[Trajectory]) -> list[Candidate]:
     return [c for trajectory in trajectories for turn in trajectory.turns for c in turn.candidates]
+
+
+def _best(candidates: Sequence[Candidate]) -> float:
+    full = [c.feedback for c in candidates if c.feedback and not c.feedback.skipped]
+    return max((feedback.accuracy for feedback in full), default=0.0)
 
 
 def _mean(values: Sequence[float]) -> float:

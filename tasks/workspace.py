@@ -77,6 +77,11 @@ class Workspace:
         return (self.shared or self.root) / ".cache" / "tasks"
 
     @property
+    def replayed(self) -> Path:
+        """Folder of the results of tasks that were replayed from the record."""
+        return self.root / ".cache" / "replayed"
+
+    @property
     def made(self) -> Path:
         """Folder of what cached tasks made besides their results (adapters), by cache key."""
         return (self.shared or self.root) / ".cache" / "made"

@@ -61,6 +61,7 @@ class ExecutorParams(Section):
     outage_seconds: float = Field(ge=0)
     prices: dict[str, Price] = Field(default_factory=dict)
     reasoning_effort: str | None = None
+    replay: bool = False
 
 
 class EmbeddedParams(Section):
@@ -168,7 +169,8 @@ class TrainParams(Section):
 class SearchParams(Section):
     """One candidate an iteration, in windows of T turns, for each seed.
 
-    `rivals` are other searches to run with the starting policy, on the same budget.
+    `rivals` are other searches to run with the starting policy. `budget` is the most that one
+    search may spend on the executor; one that has spent it ends with what it has found.
     """
 
     iterations: int = Field(gt=0)
@@ -177,6 +179,7 @@ class SearchParams(Section):
     temperature: float = Field(gt=0)
     seeds: tuple[int, ...] = Field(min_length=1)
     rivals: tuple[Rival, ...] = ()
+    budget: BudgetParams = Field(default_factory=BudgetParams)
 
 
 class EvaluateParams(Section):

@@ -30,6 +30,10 @@ class BudgetError(W4SError):
     """The next call would pass the budget of calls, tokens or money."""
 
 
+class SearchBudgetError(BudgetError):
+    """One search has spent its own budget: it ends with what it has, and the run goes on."""
+
+
 class ReplayError(W4SError):
     """A run from the record asked for something that is not recorded."""
 

@@ -17,6 +17,7 @@ from w4s.environment import Environment
 from w4s.errors import WorkflowFailed
 from w4s.evaluation import Workbench, run_workflow
 from w4s.llm.open import open_engine
+from w4s.llm.totals import Totals
 from w4s.policy.base import Policy
 from w4s.prompts.state import PromptBudget
 from w4s.rewards import RewardRule
@@ -31,18 +32,21 @@ _FEEDBACK_TOKENS = 200  # kept free in a state for the feedback of a later turn
 
 @asynccontextmanager
 async def open_workbench(
-    params: Params, *, workspace: Path, replay: bool = False
+    params: Params, *, workspace: Path, totals: Totals | None = None
 ) -> AsyncIterator[Workbench]:
     """Open the executor and the sandbox that `params` describe; close both at the end.
 
-    Raises SandboxError, WeightsError, EndpointError.
+    What the executor is asked is counted on in `totals` where given.
+
+    Raises SandboxError, WeightsError, EndpointError, and ReplayError where there is nothing to
+    replay.
     """
     async with (
         ProcessSandbox(
             workers=params.sandbox.workers,
             disposable_machine=params.sandbox.disposable_machine,
         ) as sandbox,
-        open_engine(params, workspace=workspace, replay=replay) as engine,
+        open_engine(params, workspace=workspace, totals=totals) as engine,
     ):
         yield Workbench(
             executor=engine,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from w4s.environment import State
+from w4s.errors import SearchBudgetError
 from w4s.prompts.state import Attempt
 from w4s.proposals import Proposer
 from w4s.rollout import OnTurn, Progress, evaluate_candidates
@@ -31,6 +32,7 @@ class SearchResult:
     """What a search found: the best workflow by validation accuracy, and the way there.
 
     `found` is the iteration that found it, None where no candidate beat the example workflow.
+    `stopped` says why the search ended before its last iteration, if it did.
     """
 
     benchmark: str
@@ -42,6 +44,7 @@ class SearchResult:
     example_accuracy: float
     iterations: tuple[Iteration, ...]
     usage: Usage
+    stopped: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,19 @@ async def search(
     """Search from the workflow `example` (METHOD, "Using the trained meta-agent").
 
     `draw` addresses the search: same address, policy and record give the same result. Its seed
-    is the search's seed.
+    is the search's seed. Once the search's own budget is spent it ends with the whole iterations
+    that it played.
     """
     environment = proposer.environment
     first = await environment.example(example, seed=draw.seed)
     run = _Run(proposer, plan, draw, on_turn, first)
+    stopped = None
     for index in range(plan.iterations):
-        await run.iterate(index)
+        try:
+            await run.iterate(index)
+        except SearchBudgetError as error:
+            stopped = str(error)
+            break
     return SearchResult(
         benchmark=environment.benchmark.name,
         policy=proposer.policy.identity,
@@ -80,6 +89,7 @@ async def search(
         example_accuracy=first.feedback.accuracy,
         iterations=tuple(run.iterations),
         usage=run.usage,
+        stopped=stopped,
     )
 
 

@@ -63,7 +63,9 @@ async def test_it_answers_text_and_json_and_a_replay_needs_no_server(tmp_path: P
     assert all(text for text in asked[0].texts)
     assert asked[1].texts[0].lstrip().startswith("{")
     assert len(asked[2].texts) == 5
-    async with open_engine(params, workspace=tmp_path, replay=True) as engine:
+    replayed = params.executor.model_copy(update={"replay": True})
+    params = params.model_copy(update={"executor": replayed})
+    async with open_engine(params, workspace=tmp_path) as engine:
         replayed = [await engine.chat(r, draw=f"test/a/{i}") for i, r in enumerate(requests)]
     assert [reply.texts for reply in replayed] == [reply.texts for reply in asked]
 

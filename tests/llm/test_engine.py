@@ -15,12 +15,12 @@ import pytest
 from tests.endpoint import Abilities, Fault, ScriptedEndpoint, Step, mixed_faults, plain_answer
 from tests.llm.engine_parts import KEY, ask_all, open_test_engine, question
 from w4s.config import BudgetParams
-from w4s.errors import BudgetError, EndpointError, ReplayError
+from w4s.errors import BudgetError, EndpointError, ReplayError, SearchBudgetError
 from w4s.llm.base import CallFailed
 from w4s.llm.budget import Budget
 from w4s.llm.limited import LimitedExecutor
 from w4s.llm.record import Record
-from w4s.types import Message
+from w4s.types import Message, Usage
 
 pytestmark = pytest.mark.anyio
 
@@ -328,11 +328,14 @@ async def test_a_search_has_a_budget_of_its_own(record: Record) -> None:
     with ScriptedEndpoint() as endpoint:
         for endpoint_or_none in (endpoint, None):
             async with open_test_engine(endpoint_or_none, record=record) as engine:
-                limited = LimitedExecutor(engine, Budget(limits), model="m", max_tokens=20)
+                limited = LimitedExecutor(
+                    engine, Budget(limits, name="search.budget"), model="m", max_tokens=20
+                )
                 for i in range(3):
                     await limited.chat(question(f"q{i}"), draw=f"search/g/{i}")
-                with pytest.raises(BudgetError, match=r"budget\.calls = 3"):
+                with pytest.raises(SearchBudgetError, match=r"search\.budget\.calls = 3"):
                     await limited.chat(question("q3"), draw="search/g/3")
+                assert limited.usage == Usage(3, 30, 15)
         assert endpoint.counters.calls == 3
 
 

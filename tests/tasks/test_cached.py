@@ -35,7 +35,9 @@ class Work:
         self.computed = 0
 
 
-def _run(folder: Path, work: Work, *keys: str, again: bool = False) -> list[tuple[Any, bool]]:
+def _run(
+    folder: Path, work: Work, *keys: str, again: bool | None = None, replay: bool = False
+) -> list[tuple[Any, bool]]:
     from prefect import flow
 
     from tasks.cached import cached_task, run_task
@@ -50,7 +52,9 @@ def _run(folder: Path, work: Work, *keys: str, again: bool = False) -> list[tupl
         return {"value": 2 * value}
 
     body = double.with_options(retry_delay_seconds=[0, 0])
-    context = cast(Context, SimpleNamespace(workspace=Workspace(folder), work=work))
+    params = SimpleNamespace(executor=SimpleNamespace(replay=replay))
+    fake = SimpleNamespace(workspace=Workspace(folder), work=work, params=params)
+    context = cast(Context, fake)
 
     @flow
     async def stage() -> list[tuple[Any, bool]]:
@@ -90,6 +94,18 @@ def test_a_result_can_be_computed_anew(tmp_path: Path) -> None:
     _run(tmp_path, work, "a")
     assert _run(tmp_path, work, "a", again=True) == [(2, False)]
     assert work.computed == 2
+
+
+def test_a_replay_computes_everything_and_touches_no_finished_result(tmp_path: Path) -> None:
+    """A cached result can neither hide what is replayed nor be replaced by it."""
+    work = Work()
+    _run(tmp_path, work, "a")
+    before = (tmp_path / ".cache/tasks/double/a").read_bytes()
+    for _ in range(2):
+        assert _run(tmp_path, work, "a", replay=True) == [(2, False)]
+    assert work.computed == 3
+    assert (tmp_path / ".cache/tasks/double/a").read_bytes() == before
+    assert _run(tmp_path, work, "a", again=False, replay=True) == [(2, True)]
 
 
 def test_an_error_for_the_person_is_raised_as_itself_and_not_retried(tmp_path: Path) -> None:

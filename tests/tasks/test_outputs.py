@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,7 +15,7 @@ from tasks.context import Context
 from tasks.methods import finished_methods
 from tasks.results import compare_policies, make_row, write_results
 from tasks.searches import ExampleScore, FinishedSearch, Searches, read_searches, write_searches
-from tasks.trajectories import summarise, write_collection
+from tasks.trajectories import best_accuracy, summarise, write_collection
 from tasks.workspace import Workspace
 from w4s import load_workflow
 from w4s.benchmarks.registry import get_benchmark
@@ -132,6 +133,15 @@ def test_the_table_compares_baselines_examples_and_every_policy(context: Context
     assert methods[4].code == CODE
 
 
+def test_a_policys_search_costs_what_all_its_seeds_cost(context: Context) -> None:
+    """Not only the one whose workflow was chosen; the best example costs what all examples do."""
+    found = _searches()
+    again = tuple(_search(b, "rwr", 0.25, seed=1) for b in ("chain_sum", "gcd"))
+    measured = tuple(replace(example, usage=Usage(3, 30, 10)) for example in found.examples)
+    methods = finished_methods(context.params, Searches((*found.searches, *again), measured))
+    assert [method.search_usage.calls for method in methods[:5]] == [0, 0, 6, 10, 20]
+
+
 def test_results_are_written_with_intervals_costs_and_runnable_workflows(
     context: Context,
 ) -> None:
@@ -224,4 +234,23 @@ def test_a_collection_is_summed_up(context: Context) -> None:
         "best_accuracy": 0.5,
         "mean_reward": 0.5,
         "rewarded_share": 0.5,
+        "raced_out_share": 0.0,
+        "saved_calls": 0.0,
     }
+
+
+def test_what_a_race_stopped_early_is_not_the_best() -> None:
+    """Its accuracy is that of fewer problems; the calls that it saved are counted."""
+    action = Action("", CODE, CODE)
+    full = Feedback(0.5, 8, (), {}, 0.0, Usage(8, 80, 40))
+    stopped = Feedback(1.0, 2, (), {}, 0.0, Usage(4, 20, 10), skipped=6)
+    candidates = (
+        Candidate(0, action, (), full, 1.0),
+        Candidate(1, action, (), stopped, 0.0),
+    )
+    raced = [Trajectory("gcd", 0, 0, 0, "model", (Turn(0, (), candidates, 0),))]
+    assert best_accuracy(raced) == 0.5
+    figures = summarise(raced)["all"]
+    assert figures["best_accuracy"] == 0.5
+    assert figures["raced_out_share"] == 0.5
+    assert figures["saved_calls"] == 12.0

@@ -41,7 +41,10 @@ class Budget:
         *,
         prices: Mapping[str, Price] | None = None,
         spent: Amount | None = None,
+        name: str = "budget",
     ) -> None:
+        """Limit what is spent; `name` is the parameter that messages tell to raise."""
+        self._name = name
         self._limits = limits or BudgetParams()
         self._prices = prices or {}
         self._reserved = Amount()
@@ -62,8 +65,9 @@ class Budget:
         usd = cost_usd(usage, self._prices.get(model))
         if usd is None and self._limits.usd is not None:
             raise BudgetError(
-                f"budget.usd is {self._limits.usd:g}, but the price of {model!r} is not known. "
-                "Add it to executor.prices (USD for a million tokens), or limit tokens instead."
+                f"{self._name}.usd is {self._limits.usd:g}, but the price of {model!r} is not "
+                "known. Add it to executor.prices (USD for a million tokens), or limit tokens "
+                "instead."
             )
         return Amount(usage.calls, usage.tokens, usd or 0.0)
 
@@ -105,7 +109,7 @@ class Budget:
         spent = self.spent
         return (
             f"The budget is spent: the next call ({amount.calls} replies, at most {amount.tokens} "
-            f"tokens, ${amount.usd:.4f}) would pass budget.{limit} = "
+            f"tokens, ${amount.usd:.4f}) would pass {self._name}.{limit} = "
             f"{getattr(self._limits, limit):g}. So far: {spent.calls} calls, {spent.tokens} "
-            f"tokens, ${spent.usd:.4f}. Everything is kept; raise budget.{limit} to go on."
+            f"tokens, ${spent.usd:.4f}. Everything is kept; raise {self._name}.{limit} to go on."
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from w4s.errors import BudgetError, SearchBudgetError
 from w4s.llm.base import ChatReply, ChatRequest, Executor
 from w4s.llm.budget import Budget
 from w4s.types import Usage
@@ -12,8 +15,9 @@ _CHARACTERS_PER_TOKEN = 3  # as the engine estimates: to be on the safe side
 class LimitedExecutor:
     """Asks `executor` within `budget`.
 
-    Replayed replies count as well, so that a search stops at the same call every time.
-    `model` and `max_tokens` stand in where a request names none.
+    Replayed replies count as well, so that a search stops at the same call every time. `usage`
+    is what was asked through it, by whomever, as if nothing had been on record. `model` and
+    `max_tokens` stand in where a request names none.
     """
 
     def __init__(self, executor: Executor, budget: Budget, *, model: str, max_tokens: int) -> None:
@@ -21,9 +25,14 @@ class LimitedExecutor:
         self._budget = budget
         self._model = model
         self._max_tokens = max_tokens
+        self.usage = Usage()
 
     async def chat(self, request: ChatRequest, *, draw: str) -> ChatReply:
-        """Return the executor's reply. Raises BudgetError where it would pass the budget."""
+        """Return the executor's reply.
+
+        Raises SearchBudgetError where it would pass the budget, BudgetError where USD are limited
+        and the price is not known, and what the executor raises.
+        """
         model = request.model or self._model
         characters = sum(len(message.content) for message in request.messages)
         most = Usage(
@@ -32,11 +41,15 @@ class LimitedExecutor:
             completion_tokens=request.n * (request.max_tokens or self._max_tokens),
         )
         reserved = self._budget.amount(model, most)
-        await self._budget.reserve(reserved)
+        try:
+            await self._budget.reserve(reserved)
+        except BudgetError as error:
+            raise SearchBudgetError(str(error)) from error
         spent = Usage()
         try:
             reply = await self._executor.chat(request, draw=draw)
-            spent = reply.usage
+            spent = replace(reply.usage, cached=0)
         finally:
+            self.usage += spent
             self._budget.settle(reserved, self._budget.amount(model, spent))
         return reply

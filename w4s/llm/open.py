@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 RECORD_FILE = Path("record") / "executor.sqlite"
 
 
-def refuse_without_record(workspace: Path) -> None:
-    """Raise ReplayError where a workspace holds no record to replay."""
-    path = record_path(workspace)
+def refuse_without_record(path: Path) -> None:
+    """Raise ReplayError where there is no record at `path` to replay."""
     if not path.exists():
         raise ReplayError(f"{path}: there is no record to replay. Run without --replay first.")
 
@@ -40,15 +39,14 @@ async def open_engine(
     params: Params,
     *,
     workspace: Path,
-    replay: bool = False,
     environment: Mapping[str, str] | None = None,
     totals: Totals | None = None,
 ) -> AsyncIterator[Engine]:
     """Yield the engine of `params` with the record of `workspace`.
 
-    The endpoint is opened at the first call that is not recorded; with `replay` there is none,
-    and neither key nor address are needed. What the record holds counts as spent, so that a
-    resumed run keeps within the same budget. `totals` are counted on where given.
+    The endpoint is opened at the first call that is not recorded; with `executor.replay` there
+    is none, and neither key nor address are needed. What the record holds counts as spent, so
+    that a resumed run keeps within the same budget. `totals` are counted on where given.
 
     Raises ConfigError, EndpointError, DataError, and ReplayError where there is no record.
     """
@@ -56,16 +54,16 @@ async def open_engine(
 
     path, executor = record_path(workspace), params.executor
     environment = os.environ if environment is None else environment
-    if replay:
-        refuse_without_record(workspace)
+    if executor.replay:
+        refuse_without_record(path)
     configured = endpoint_name(executor, environment=environment)
     endpoint = None
-    if not replay:
+    if not executor.replay:
         endpoint = configured_endpoint(executor, params.embedded, environment=environment)
     prices = known_prices(executor)
     with Record(path) as record:
         replayed = ""
-        if replay:
+        if executor.replay:
             replayed = replayed_endpoint(record, configured=configured, model=executor.model)
         else:
             record.adopt(configured, model=executor.model)

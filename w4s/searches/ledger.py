@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from w4s.environment import State
+from w4s.errors import SearchBudgetError
 from w4s.prompts.state import Attempt
 from w4s.proposals import Proposer
 from w4s.rollout import OnTurn, Progress, evaluate_candidates
@@ -56,9 +57,21 @@ class Ledger:
         self._found: int | None = None
         self._iterations: list[Iteration] = []
         self._usage = first.feedback.usage
+        self._stopped: str | None = None
 
     async def iterate(self, state: State) -> Tried | None:
-        """Ask for one candidate in `state` and evaluate it; None where it never ran."""
+        """Ask for one candidate in `state` and evaluate it; None where it never ran.
+
+        Once the search's own budget is spent nothing is asked any more.
+        """
+        if self._stopped is None:
+            try:
+                return await self._iterate(state)
+            except SearchBudgetError as error:
+                self._stopped = str(error)
+        return None
+
+    async def _iterate(self, state: State) -> Tried | None:
         index = len(self._iterations)
         environment = self.proposer.environment
         draw = replace(self.draw, window=index)
@@ -78,6 +91,7 @@ class Ledger:
             example_accuracy=self.first.feedback.accuracy,
             iterations=tuple(self._iterations),
             usage=self._usage,
+            stopped=self._stopped,
         )
 
     def _take(self, index: int, candidate: Candidate) -> Tried | None:

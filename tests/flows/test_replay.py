@@ -1,0 +1,80 @@
+"""`w4s run --replay`: a finished run again from its record, in a folder with nothing else."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.flows.scripted import environment, scripted_endpoint, write_project
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+SMALLEST = {
+    "benchmarks": {"seen": ["chain_sum"], "unseen": ["gcd"], "private": 3, "public": 2, "test": 3},
+    "collect": {"episodes": 1},
+    "search": {"seeds": [0, 1]},
+    "executor": {"base_url": None},  # the address comes from the environment
+}
+
+
+def w4s(folder: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in `folder`."""
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *arguments],
+        cwd=folder,
+        env={**environment(), **extra},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """Return what a run found, without the seconds that it took."""
+    root = folder / "outputs"
+    names = ("trajectories/trajectories.jsonl", "results/metrics.json", "results/scores.json")
+    found = {name: (root / name).read_text() for name in names}
+    table = json.loads((root / "results/table.json").read_text())
+    found["table"] = json.dumps([{**row, "seconds": 0} for row in table])
+    return found
+
+
+def test_a_run_is_replayed_from_its_record_alone(tmp_path: Path) -> None:
+    """Same results with the endpoint gone and unconfigured; what is not recorded is told apart.
+
+    The totals stand in the progress and in the table of costs.
+    """
+    first, second = tmp_path / "first", tmp_path / "second"
+    with scripted_endpoint() as endpoint:
+        write_project(first, endpoint)
+        params = yaml.safe_load((first / "params.yaml").read_text())
+        for section, values in SMALLEST.items():
+            params[section].update(values)
+        (first / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        done = w4s(first, "run", OPENAI_BASE_URL=endpoint.base_url)
+        assert done.returncode == 0, done.stderr
+        assert "tokens, unknown cost" in done.stderr
+        assert "chain_sum" in done.stdout
+        costs = json.loads((first / "outputs/costs.json").read_text())
+        assert costs[-1]["calls"] == costs[-1]["recorded_calls"] > 0
+        assert costs[-1]["usd"] is None
+    second.mkdir()
+    shutil.copy(first / "params.yaml", second)
+    shutil.copytree(first / "outputs/record", second / "outputs/record")
+    done = w4s(second, "run", "--replay")
+    assert done.returncode == 0, done.stderr
+    assert "100% replayed" in done.stderr
+    assert outputs(second) == outputs(first)
+    assert json.loads((second / "outputs/costs.json").read_text())[-1]["calls"] == 0
+
+    refused = w4s(second, "collect", "--replay", "--set", "executor.max_tokens=77")
+    assert refused.returncode == 2
+    assert "- max_tokens: 160\n+ max_tokens: 77" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    nothing = w4s(second, "run", "--replay", "--set", "workspace=elsewhere")
+    assert nothing.returncode == 2
+    assert "there is no record to replay" in nothing.stderr
