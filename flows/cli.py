@@ -85,13 +85,17 @@ def search(
     settings: Settings = None,
 ) -> None:
     """Search a workflow for every benchmark with every policy, or for one task of your own."""
+    given = _set(settings, replay)
     if task is None:
-        _stage("search", profile, params, _set(settings, replay))
+        if policy is not None:
+            raise typer.BadParameter("goes with --task", param_hint="--policy")
+        _stage("search", profile, params, given)
         return
     from flows.cli_task import OWN_TASK, own_task_settings
 
-    own = own_task_settings(task, profile=profile, policy=policy)
-    _stage(OWN_TASK, profile, params, [*own, *_set(settings, replay)])
+    options = Options(params=params, profile=profile, settings=tuple(given))
+    own = own_task_settings(task, options=options, policy=policy)
+    _stage(OWN_TASK, profile, params, [*own, *given])
 
 
 @app.command()

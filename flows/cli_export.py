@@ -19,8 +19,11 @@ def export_folder(workflow: str, out: str, *, options: Options) -> None:
     from w4s.export.folder import export_workflow
 
     path = workflow_file(workflow)
-    executor = options.load().executor
-    export_workflow(load_workflow(path), Path(out), facts=read_facts(path), executor=executor)
+    facts, executor = read_facts(path), options.load().executor
+    # the figures beside the workflow are of the executor that it was found with
+    model = facts.notes.get("executor", executor.model)
+    executor = executor.model_copy(update={"model": model})
+    export_workflow(load_workflow(path), Path(out), facts=facts, executor=executor)
     sys.stdout.write(
         f"Wrote {out}: it needs only the openai package (see {out}/README.md).\n"
         f'Try it: cd {out} && pip install -r requirements.txt && python answer.py "QUESTION"\n'

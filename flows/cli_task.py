@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.options import Options
 from w4s.benchmarks.base import Benchmark
-from w4s.benchmarks.custom import benchmark_label, read_task
+from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.registry import get_benchmark
 from w4s.config import Params
-from w4s.errors import ConfigError, W4SError
+from w4s.errors import ConfigError, DataError, W4SError
 from w4s.llm.endpoint import EMBEDDED_MODEL
 from w4s.starter import write_starter
 from w4s.task_check import (
@@ -33,8 +34,9 @@ SHIPPED_ADAPTER = Path("adapters") / "warm_start"
 def begin_task(folder: str, *, options: Options) -> None:
     """Write the files to start from and say what to do next. Raises ConfigError."""
     starter = write_starter(Path(folder), project=options.project)
+    profile = os.path.relpath(starter.profile)
     sys.stdout.write(
-        f"Wrote {starter.data}, {starter.task} and {starter.profile}.\n"
+        f"Wrote {starter.data}, {starter.task} and {profile}.\n"
         f"1. Put your questions and answers into {starter.data}, and say in {starter.task}\n"
         "   what is asked and how answers are scored.\n"
         f"2. Try it on {ROWS} rows: w4s check {starter.task} --profile {starter.profile.stem}\n"
@@ -46,7 +48,8 @@ def check_task(task: str, *, options: Options) -> bool:
     """Print what holds and what does not; return whether everything does."""
     findings = asyncio.run(_check(task, options))
     bad = sum(not finding.good for finding in findings)
-    sys.stdout.write(f"{bad} problems found.\n" if bad else "Everything is ready to search.\n")
+    found = "1 problem found.\n" if bad == 1 else f"{bad} problems found.\n"
+    sys.stdout.write(found if bad else "Everything is ready to search.\n")
     return not bad
 
 
@@ -55,10 +58,13 @@ def own_task_settings(task: str, *, options: Options, policy: str | None) -> lis
 
     `policy` is a folder with a trained adapter; without one the embedded policy starts from the
     adapter that comes with the project. A profile decides the workspace where there is one.
-    Raises ConfigError for a task file that is none, or an adapter that cannot be used.
+    Raises ConfigError for a wrong task file or adapter, and DataError for rows that are wrong or
+    too few, before anything is started.
     """
     path = Path(task)
-    read_task(path)
+    sizes = check_sizes(all_problems(get_benchmark(task)), options.load().benchmarks)
+    if not sizes.good:
+        raise DataError(f"{task}: {sizes.text}")
     settings = [f'benchmarks.seen=["{path.as_posix()}"]', "benchmarks.unseen=[]"]
     settings.append("train.objectives=[]")
     if options.profile is None:

@@ -17,14 +17,23 @@ from tasks.progress import current_progress
 from tasks.resources import Resources
 from tasks.spending import watch_spending
 from tasks.tracking import Tracker
+from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.registry import get_benchmark
 from w4s.config import Params
+from w4s.errors import ConfigError
 from w4s.small_model import SMALL_MODEL_ALONE
 from w4s.workflow import builtin_workflow
 
 
 def check_names(params: Params) -> None:
-    """Raise ConfigError for a benchmark or a built-in workflow that does not exist."""
+    """Raise ConfigError for a benchmark or a built-in workflow that does not exist.
+
+    Nor may two tasks of one's own go by the same name.
+    """
+    labels = [benchmark_label(name) for name in params.benchmarks.all]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ConfigError(f"benchmarks: two are called {label!r}. Rename a task's folder.")
     for name in params.benchmarks.all:
         get_benchmark(name, data_dir=params.benchmarks.data_dir)
     for name in (*params.examples, *params.evaluate.baselines):

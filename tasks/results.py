@@ -86,7 +86,8 @@ def write_results(
         draw_accuracies(folder / "accuracy.png", rows)
         draw_searches(folder / "searches.png", labelled)
         for benchmark in context.params.benchmarks.all:
-            _save_best(folder / "workflows", benchmark, searches)
+            model = context.params.executor.model
+            _save_best(folder / "workflows", benchmark, searches, executor=model)
     _log_results(context, _metrics(rows, comparison), candidates)
 
 
@@ -136,7 +137,7 @@ def _slug(name: str) -> str:
     return "_".join("".join(c if c.isalnum() else " " for c in name).split())
 
 
-def _save_best(folder: Path, benchmark: str, searches: Searches) -> None:
+def _save_best(folder: Path, benchmark: str, searches: Searches, *, executor: str) -> None:
     own = [search for search in searches.searches if search.result.benchmark == benchmark]
     best = max(own, key=lambda search: search.result.accuracy)
     result = best.result
@@ -147,6 +148,7 @@ def _save_best(folder: Path, benchmark: str, searches: Searches) -> None:
         "found by": f"{best.policy}, seed {result.seed}"
         + ("" if result.found is None else f", iteration {result.found}"),
         "validation": f"{result.accuracy:.3f}",
+        "executor": executor,
         "run": f'w4s solve --workflow {name}.py "QUESTION"',
     }
     save_workflow(folder / f"{name}.py", Workflow(name, result.code), notes=notes)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from w4s.benchmarks.base import Benchmark, TooFewProblems
+from w4s.benchmarks.custom import benchmark_label
 from w4s.config import BenchmarkParams
 from w4s.evaluation import Workbench, run_problems, total_usage
 from w4s.types import FailureKind, Problem, ProblemResult, Score
@@ -91,7 +92,7 @@ async def check_endpoint(
         chosen,
         benchmark=benchmark,
         workbench=workbench,
-        draw="check/task",
+        draw=f"check/{benchmark_label(benchmark.name)}",
     )
     findings = [_answered(p, r) for p, r in zip(chosen, results, strict=True)]
     usage = total_usage(results)

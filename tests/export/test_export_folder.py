@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.endpoint import ScriptedEndpoint
+from tests.endpoint import ScriptedEndpoint, Step
 from w4s.config import ExecutorParams, load_params
 from w4s.errors import ConfigError
 from w4s.export.card import read_facts
@@ -123,3 +123,27 @@ def test_an_export_overwrites_nothing(tmp_path: Path) -> None:
             facts=read_facts(PROJECT / "w4s" / "workflows" / "direct.py"),
             executor=executor(),
         )
+
+
+def run_answer(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "answer.py", "What is 6 times 7?"],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_trouble_with_the_model_is_one_message(tmp_path: Path) -> None:
+    """A wrong key and no model at all: what is wrong, and no traceback."""
+    folder = export(results(tmp_path / "results"), tmp_path / "out")
+    with ScriptedEndpoint(lambda _, __: Step(fault="401")) as endpoint:
+        refused = run_answer(folder, OPENAI_BASE_URL=endpoint.base_url)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("no answer: ")
+    assert "Traceback" not in refused.stderr
+    embedded = export(tmp_path / "results/workflows/adder.py", tmp_path / "home", model="embedded")
+    assert run_answer(embedded).stderr == "W4S_MODEL is not set: name the model to ask.\n"

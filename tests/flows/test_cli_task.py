@@ -11,7 +11,7 @@ from flows.cli_task import own_task_settings
 from tasks.options import Options
 from tests.endpoint import ScriptedEndpoint
 from w4s.config import Params, load_params
-from w4s.errors import ConfigError
+from w4s.errors import ConfigError, DataError
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -67,6 +67,8 @@ def own_task(folder: Path) -> str:
     (folder / "my, tasks").mkdir()
     text = "data: d.csv\ndescription: Name a capital city.\nscorer: exact\n"
     (folder / "my, tasks/capitals.yaml").write_text(text)
+    rows = "".join(f"Capital of country {i}?,City {i}\n" for i in range(20))
+    (folder / "my, tasks/d.csv").write_text("question,answer\n" + rows)
     return str(folder / "my, tasks/capitals.yaml")
 
 
@@ -98,6 +100,14 @@ def test_an_adapter_for_a_policy_behind_an_endpoint_is_refused(folder: Path) -> 
     """It would be ignored otherwise."""
     with pytest.raises(ConfigError, match=r"--policy a/b: policy\.base_url is set"):
         own_params(folder, "policy.base_url=http://here/v1", task=own_task(folder), policy="a/b")
+
+
+def test_a_search_on_too_few_rows_is_refused(folder: Path) -> None:
+    """With the figures of the splits, before anything starts."""
+    task = own_task(folder)
+    (folder / "my, tasks/d.csv").write_text("question,answer\na,1\nb,2\n")
+    with pytest.raises(DataError, match=r"capitals\.yaml: 2 different questions, but \d+ private"):
+        own_params(folder, task=task)
 
 
 def test_a_profile_keeps_its_workspace(folder: Path) -> None:

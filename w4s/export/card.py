@@ -21,6 +21,7 @@ from w4s.llm.totals import TOKENS_OF_A_PRICE
 from w4s.report.rows import ResultRow
 
 _NOTE = re.compile(r"# (?P<key>\S(?: ?\S)*?)  +(?P<value>\S.*)")
+_LEFT_OUT = ("run", "executor")  # said elsewhere in the card
 _ROWS = TypeAdapter(list[ResultRow])
 
 
@@ -53,7 +54,7 @@ def card(name: str, facts: Facts, *, entry_point: str, executor: ExecutorParams)
     rows = [
         ("executor", executor.model),
         ("workflow written", facts.written.isoformat()),
-        *((key, value) for key, value in facts.notes.items() if key != "run"),
+        *((key, value) for key, value in facts.notes.items() if key not in _LEFT_OUT),
         *_figures(facts.result, executor),
     ]
     table = "".join(f"| {key} | {value} |\n" for key, value in rows)
@@ -93,7 +94,6 @@ def _figures(row: ResultRow | None, executor: ExecutorParams) -> list[tuple[str,
         most = tokens * max(price.prompt, price.completion) / TOKENS_OF_A_PRICE
         cost += f", at most {most:.6f} USD"
     return [
-        ("found by", row.method),
         ("test accuracy", f"{accuracy}, {row.problems} held-out problems"),
         ("cost of a question", cost),
         ("seconds of the test", f"{row.seconds:.0f}"),

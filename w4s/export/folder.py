@@ -10,6 +10,7 @@ from w4s.config import ExecutorParams
 from w4s.errors import ConfigError
 from w4s.export.card import Facts, card
 from w4s.files import atomic_folder, atomic_write_text
+from w4s.llm.endpoint import EMBEDDED_MODEL
 from w4s.parsing import ENTRY_POINTS
 from w4s.workflow import Workflow
 
@@ -30,7 +31,7 @@ _ANSWER = '''\
 import os
 import sys
 
-from openai import OpenAI
+from openai import OpenAI, OpenAIError
 from runtime.agent import Agent
 from workflow import {entry_point}
 
@@ -41,10 +42,15 @@ def main() -> None:
     """Print an answer for each question."""
     if len(sys.argv) < 2:
         sys.exit('usage: python answer.py "QUESTION" [...]')
+    if not MODEL:
+        sys.exit("W4S_MODEL is not set: name the model to ask.")
     client = OpenAI(api_key=os.environ.get("OPENAI_API_KEY", "none"))
     for question in sys.argv[1:]:
         agent = Agent(client, model=MODEL, max_tokens={max_tokens})
-        print({entry_point}(agent, question)["answer"])
+        try:
+            print({entry_point}(agent, question)["answer"])
+        except (OpenAIError, RuntimeError) as error:
+            sys.exit(f"no answer: {{error}}")
 
 
 if __name__ == "__main__":
@@ -62,10 +68,11 @@ def export_workflow(
     if folder.exists():
         raise ConfigError(f"{folder}: is there already, and nothing is overwritten. Name another.")
     entry_point = _entry_point(workflow.code)
+    model = "" if executor.model == EMBEDDED_MODEL else executor.model
     files = {
         "workflow.py": workflow.code,
         "answer.py": _ANSWER.format(
-            entry_point=entry_point, model=executor.model, max_tokens=executor.max_tokens
+            entry_point=entry_point, model=model, max_tokens=executor.max_tokens
         ),
         "requirements.txt": "openai>=1.50\n",
         "README.md": card(workflow.name, facts, entry_point=entry_point, executor=executor),
