@@ -1,4 +1,4 @@
-"""Stage 7: one page about a run. `python -m flows.report`, or `w4s report`."""
+"""Stage 8: one page about a run. `python -m flows.report`, or `w4s report`."""
 
 from __future__ import annotations
 

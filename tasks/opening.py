@@ -14,6 +14,7 @@ from tasks.context import Context
 from tasks.keys import file_sha256
 from tasks.options import Options, tracking_uri
 from tasks.progress import current_progress
+from tasks.replies import restore_record
 from tasks.resources import Resources
 from tasks.spending import watch_spending
 from tasks.tracking import Tracker
@@ -52,6 +53,7 @@ async def open_context(command: str, options: Options) -> AsyncIterator[Context]
     check_names(params)
     workspace = options.workspace(params)
     with workspace.held(command):
+        restore_record(workspace)
         tracker = Tracker(
             uri=tracking_uri(params, options.project),
             experiment=params.tracking.experiment,

@@ -19,7 +19,7 @@ from tasks.policies import PolicyChoice
 from tasks.trajectories import FILE
 from w4s.benchmarks.registry import get_benchmark
 from w4s.benchmarks.splits import load_validation
-from w4s.config import Objective
+from w4s.config import Objective, Params
 from w4s.policy.warm_start import Pair, WarmStartTask, warm_start_pairs
 from w4s.runtime import prompt_budget
 from w4s.seeds import derive_seed
@@ -33,6 +33,7 @@ CLONE_CODE = (
     "parsing",
     "policy",
     "prompts",
+    "runtime",
     "seeds",
     "training",
     "types",
@@ -78,6 +79,7 @@ def clone_key(context: Context) -> str:
             "warm_start": params.warm_start.model_dump(mode="json", exclude={"adapter"}),
             "turns": params.collect.turns,
             "seed": params.seed,
+            "descriptions": [_description(params, name) for name in params.benchmarks.seen],
         },
         inputs={"splits": text_sha256(" ".join(splits))},
     )
@@ -142,7 +144,7 @@ async def _pairs(context: Context) -> list[Pair]:
     policy = await context.resources.policy(None)
     tasks = [
         WarmStartTask(
-            get_benchmark(name, data_dir=params.benchmarks.data_dir).description,
+            _description(params, name),
             load_validation(context.workspace.splits, name).public,
         )
         for name in params.benchmarks.seen
@@ -153,6 +155,10 @@ async def _pairs(context: Context) -> list[Pair]:
         seed=params.seed,
         budget=prompt_budget(params, policy, turns=params.collect.turns),
     )
+
+
+def _description(params: Params, benchmark: str) -> str:
+    return get_benchmark(benchmark, data_dir=params.benchmarks.data_dir).description
 
 
 async def _in_thread(

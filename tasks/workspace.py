@@ -67,6 +67,16 @@ class Workspace:
         return self.root / "results"
 
     @property
+    def record(self) -> Path:
+        """Folder of the models' replies, written to while a command runs."""
+        return self.root / "record"
+
+    @property
+    def replies(self) -> Path:
+        """Folder of a copy of `record` that lies still (replies)."""
+        return self.root / "replies"
+
+    @property
     def report(self) -> Path:
         """Folder of the page about the run (report)."""
         return self.root / "report"

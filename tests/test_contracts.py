@@ -81,11 +81,13 @@ def test_every_stage_of_dvc_has_a_flow_and_names_real_parameters() -> None:
         "train",
         "search",
         "evaluate",
+        "replies",
+        "report",
     ]
     for name, stage in pipeline["stages"].items():
         assert (PROJECT / "flows" / f"{name}.py").exists()
         assert stage["cmd"].endswith(f"-m flows.{name}")
-        for key in stage["params"]:
+        for key in stage.get("params", ()):
             node = params
             for part in key.split("."):
                 assert part in node, f"{name}: {key}"

@@ -1,0 +1,30 @@
+"""Stage 7: copy the models' replies, so that DVC keeps them. `python -m flows.replies`."""
+
+from __future__ import annotations
+
+import sys
+
+from tasks.options import Options
+from tasks.replies import copy_record
+from w4s.errors import W4SError
+
+
+def copy_replies(options: Options) -> None:
+    """Copy the record of the workspace. Raises ConfigError, DataError, WorkspaceBusy."""
+    workspace = options.workspace(options.load())
+    with workspace.held("replies"):
+        for copy in copy_record(workspace):
+            sys.stdout.write(f"{copy}\n")
+
+
+def main() -> None:
+    """Copy the replies of the project in the working folder."""
+    try:
+        copy_replies(Options())
+    except W4SError as error:
+        sys.stderr.write(f"w4s: error: {error}\n")
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()
