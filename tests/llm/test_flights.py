@@ -129,7 +129,7 @@ async def test_what_was_not_sent_is_dropped_at_once_and_what_hangs_after_the_gra
 
     def begin(name: str, sent: int) -> Any:
         async def fly(trip: Trip) -> int:
-            trip.sent = sent
+            trip.paid = sent
             try:
                 await asyncio.sleep(30)
             finally:
@@ -154,7 +154,7 @@ async def test_who_joins_a_flight_that_was_given_up_begins_another() -> None:
     go = asyncio.Event()
 
     async def gives_up(trip: Trip) -> int:
-        trip.sent = 1
+        trip.paid = 1
         await go.wait()
         raise Abandoned
 

@@ -137,3 +137,17 @@ async def test_nobody_at_the_address_is_a_connect_error() -> None:
     async with client() as http:
         with pytest.raises(httpx2.ConnectError):
             await http.post("http://127.0.0.1:9/v1", content=b"{}")
+
+
+async def test_a_connection_that_is_just_closing_is_not_used() -> None:
+    """A server that goes away between two requests: the second one takes a new connection."""
+    async with serving([PLAIN], [PLAIN]) as (url, served), client() as http:
+        await http.post(url, content=b"{}")
+        transport = http._transport
+        assert isinstance(transport, LeanTransport)
+        (idle,) = (connections[0] for connections in transport._idle.values())
+        assert idle._transport is not None
+        idle._transport.abort()  # the loop will tell the connection only in its next round
+        assert idle.reusable
+        assert (await http.post(url, content=b"{}")).text == "hello"
+    assert served == [1, 1]

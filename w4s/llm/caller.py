@@ -24,6 +24,7 @@ from w4s.llm.completion import Completion, read_completion
 from w4s.llm.endpoint import Address, Endpoint
 from w4s.llm.faults import Fault, MalformedReply, Remedy, classify
 from w4s.llm.flights import Abandoned, Trip
+from w4s.llm.known import KnownAbilities
 from w4s.llm.outage import Outage
 from w4s.llm.rate import Clock, Concurrency, MinuteLimit, Sleep
 from w4s.llm.record import Record
@@ -72,14 +73,13 @@ class Caller:
         clock, sleep = timing.clock, timing.sleep
         self._params = params
         self._endpoint = endpoint
-        self._record = record
         self._totals = totals
         self._timing = timing
         self._slots = Concurrency(params.concurrency, clock=clock, sleep=sleep)
         self._requests = MinuteLimit(params.requests_per_minute, clock=clock, sleep=sleep)
         self._tokens = MinuteLimit(params.tokens_per_minute, clock=clock, sleep=sleep)
         self._outage = Outage(params.outage_seconds, clock=clock)
-        self._abilities: dict[str, able.Abilities] = {}
+        self._known = KnownAbilities(record, name=endpoint.name)
         self._address: Address | None = None
         self._client: openai.AsyncOpenAI | None = None
         self._opening = asyncio.Lock()
@@ -121,7 +121,7 @@ class Caller:
 
     def most_choices(self, model: str) -> int | None:
         """Return how many choices one request may ask for; None where no limit is known."""
-        return self._abilities_of(model).most_n
+        return self._known.of(model).most_n
 
     async def ask(
         self, request: ResolvedRequest, choices: Sequence[int], *, trip: Trip
@@ -145,18 +145,19 @@ class Caller:
                 completion = await self._attempt(request, body, trip)
             except (openai.OpenAIError, MalformedReply, TimeoutError) as error:
                 fault = self._scrubbed(classify(error))
+                own_pause = self._hold_back(fault, epoch=epoch, refused=tries.refused + 1)
             else:
                 self._succeeded(request, completion, asked=body.get("n", 1))
                 return completion
             finally:
                 self._slots.release()
-            await self._remedy(fault, request=request, body=body, epoch=epoch, tries=tries)
+            await self._remedy(fault, request=request, body=body, own_pause=own_pause, tries=tries)
 
     def _body(self, request: ResolvedRequest, choices: Sequence[int]) -> dict[str, Any]:
         """Return what to send, by what is known once there is a slot."""
         if self._fatal is not None:
             raise EndpointError(self._fatal)
-        known = self._abilities_of(request.model)
+        known = self._known.of(request.model)
         n = min(len(choices), known.most_n or len(choices))
         return able.parameters(request, known, n=n, first_choice=choices[0])
 
@@ -166,14 +167,14 @@ class Caller:
         assert self._client is not None
         self._totals.events["request"] += 1
         self._totals.in_flight += 1
-        trip.sent += 1
+        trip.paid += 1
         try:
             async with asyncio.timeout(self._params.request_timeout):
                 response = await self._client.post(
                     "/chat/completions", cast_to=httpx2.Response, body=body
                 )
         finally:
-            trip.sent -= 1
+            trip.paid -= 1
             self._totals.in_flight -= 1
         try:
             payload = json.loads(response.content)
@@ -201,7 +202,7 @@ class Caller:
         *,
         request: ResolvedRequest,
         body: dict[str, Any],
-        epoch: int,
+        own_pause: float,
         tries: _Tries,
     ) -> None:
         """Do what makes another try worthwhile, or raise."""
@@ -221,9 +222,24 @@ class Caller:
                 await self._timing.sleep(self._backoff(tries.failed))
             case Remedy.SLOW_DOWN | Remedy.WAIT:
                 tries.refused += 1
-                await self._wait(fault, epoch=epoch, refused=tries.refused)
+                await self._wait(fault, own_pause=own_pause)
 
-    async def _wait(self, fault: Fault, *, epoch: int, refused: int) -> None:
+    def _hold_back(self, fault: Fault, *, epoch: int, refused: int) -> float:
+        """Hold everybody back where the endpoint is overloaded or down, before a slot is free.
+
+        Returns the seconds that the call itself is to wait beside that.
+        """
+        if fault.remedy not in (Remedy.SLOW_DOWN, Remedy.WAIT):
+            return 0.0
+        own = self._backoff(refused)
+        if fault.status is None:
+            self._slots.down(pause_seconds=min(own, _LONGEST_PROBE_SECONDS))
+            return 0.0
+        pause = fault.retry_after_seconds
+        self._slots.overloaded(epoch, pause_seconds=pause or 0.0)
+        return own if pause is None else 0.0
+
+    async def _wait(self, fault: Fault, *, own_pause: float) -> None:
         assert self._address is not None
         throttled = fault.remedy is Remedy.SLOW_DOWN
         self._totals.events["throttled" if throttled else "outage"] += 1
@@ -232,14 +248,7 @@ class Caller:
             self._fatal = f"{trouble} Every reply so far is kept; start again to go on."
             raise EndpointError(self._fatal)
         self._outage.goes_on(fault, where=self._address.shown)
-        own = self._backoff(refused)
-        if fault.status is None:
-            own = min(own, _LONGEST_PROBE_SECONDS)
-            self._slots.down(pause_seconds=own)
-            return
-        pause = fault.retry_after_seconds
-        self._slots.overloaded(epoch, pause_seconds=pause or 0.0)
-        await self._timing.sleep(own if pause is None else 0.0)
+        await self._timing.sleep(own_pause)
 
     def _backoff(self, attempt: int) -> float:
         """Return exponential seconds with jitter for the attempt-th failure."""
@@ -260,22 +269,8 @@ class Caller:
 
     # ------------------------------------------------------------ what was found out
 
-    def _fact_name(self, model: str) -> str:
-        return f"abilities {self._endpoint.name} {model}"
-
-    def _abilities_of(self, model: str) -> able.Abilities:
-        known = self._abilities.get(model)
-        if known is None:
-            fact = None
-            if self._record is not None and self._address is not None:
-                fact = self._record.fact(self._fact_name(model))
-            known = able.Abilities() if fact is None else able.load(fact)
-            if self._address is not None:
-                self._abilities[model] = known
-        return known
-
     def _adapt(self, fault: Fault, model: str, body: dict[str, Any], *, times: int) -> None:
-        known = self._abilities_of(model)
+        known = self._known.of(model)
         less = able.lesser(known, fault, body)
         if less is None or times > _MOST_ADAPTATIONS:
             self._totals.events["failed"] += 1
@@ -283,15 +278,10 @@ class Caller:
         if less != known:
             self._totals.events["adapted"] += 1
             logger.info("Asking %s differently from now on: %s", model, fault.text)
-            self._keep(model, less)
+            self._known.keep(model, less)
 
     def _learn(self, model: str, *, n: int) -> None:
-        known = self._abilities_of(model)
+        known = self._known.of(model)
         if known.most_n is None or n < known.most_n:
             self._totals.events["adapted"] += 1
-            self._keep(model, able.with_most_n(known, n))
-
-    def _keep(self, model: str, abilities: able.Abilities) -> None:
-        self._abilities[model] = abilities
-        if self._record is not None:
-            self._record.remember(self._fact_name(model), able.dump(abilities))
+            self._known.keep(model, able.with_most_n(known, n))

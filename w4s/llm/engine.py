@@ -189,7 +189,7 @@ class Engine:
             )
             for index, (number, choice) in enumerate(zip(choices, texts, strict=False))
         ]
-        return await self._recorded(wanted, replies)
+        return await self._recorded(wanted, replies, trip)
 
     async def _paid(
         self, wanted: ResolvedRequest, choices: Sequence[int], trip: Trip
@@ -220,10 +220,11 @@ class Engine:
         return completion
 
     async def _recorded(
-        self, wanted: ResolvedRequest, replies: Sequence[RecordedReply]
+        self, wanted: ResolvedRequest, replies: Sequence[RecordedReply], trip: Trip
     ) -> Sequence[RecordedReply]:
         if self._record is None:
             return replies
+        trip.paid += 1
         try:
             return await self._record.write(wanted, replies)
         except (sqlite3.Error, OSError) as error:
@@ -231,6 +232,8 @@ class Engine:
                 f"{self._record.path}: replies cannot be recorded: {error}. "
                 "Free some disk space or mend the file, then start again."
             ) from error
+        finally:
+            trip.paid -= 1
 
     # ------------------------------------------------------------ counting
 

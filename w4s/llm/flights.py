@@ -20,9 +20,9 @@ class Abandoned(Exception):
 
 @dataclass(slots=True)
 class Trip:
-    """How far a request is: `sent` counts what is with the endpoint for it now."""
+    """How far a request is: `paid` counts what is with the endpoint now, or being recorded."""
 
-    sent: int = 0
+    paid: int = 0
     abandoned: bool = False
 
 
@@ -100,7 +100,7 @@ class Flights(Generic[Result]):
         flight.trip.abandoned = True
         if flight.end is not None:
             flight.end.cancel()
-        if flight.trip.sent == 0:
+        if flight.trip.paid == 0:
             self._give_up(address, flight)
         else:
             loop = asyncio.get_running_loop()

@@ -109,15 +109,14 @@ class _Connection(asyncio.Protocol):
 
     def ask(self, data: bytes) -> asyncio.Future[tuple[int, Headers, bytes]]:
         """Send a request; the future is its reply."""
-        self._reply = asyncio.get_running_loop().create_future()
-        self._parser = _Parser()
+        reply: asyncio.Future[tuple[int, Headers, bytes]]
+        reply = asyncio.get_running_loop().create_future()
         if self._transport is None or self._transport.is_closing():
-            self._fail(_ClosedUnused())
+            self._open = False
+            reply.set_exception(_ClosedUnused())
         else:
+            self._reply, self._parser = reply, _Parser()
             self._transport.write(data)
-            return self._reply
-        reply, self._reply = self._reply, None
-        assert reply is not None
         return reply
 
     def abort(self) -> None:
