@@ -21,6 +21,7 @@ from transformers import get_scheduler
 from w4s.training.checkpoints import read_checkpoint, save_checkpoint
 from w4s.training.examples import Example
 from w4s.training.loss import ActionLikelihood, example_sums
+from w4s.training.memory import return_freed_memory
 from w4s.training.metrics import Scored, StepMetrics, batch_figures
 from w4s.training.models import Trainable
 from w4s.training.packing import Batch, path_batch, tree_batch
@@ -123,6 +124,7 @@ class _Loop:
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad()
+        return_freed_memory()
         self.done += 1
         metrics = self._metrics(step, scored, packed, rate=rate, norm=float(norm), began=began)
         self.rows.append(metrics)
