@@ -6,6 +6,7 @@ workspace, so that a run that was killed goes on after its last finished task.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,25 @@ from typing import Any
 from prefect import Task, task
 
 from tasks.context import Context
+from tasks.sending import SentContext
 from w4s.errors import W4SError
 
 CachedTask = Task[..., Coroutine[Any, Any, dict[str, Any]]]
 Body = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
+
+
+_GPU = "gpu"
+
+# tags for Prefect's concurrency limits: `prefect concurrency-limit create executor 8`
+_USES = {
+    "collect": ("executor", "policy"),
+    "search": ("executor", "policy"),
+    "candidates": ("executor", "policy"),
+    "example": ("executor",),
+    "test": ("executor",),
+    "train": (_GPU,),
+    "warm_start": (_GPU,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +49,28 @@ def cached_task(stage: str) -> Callable[[Body], CachedTask]:
     Troubles of the machine (disk, sockets) are worth two more tries; everything that the person
     must mend, and every bug, is raised at once.
     """
-    return task(
-        name=stage,
-        tags=["w4s", stage],
-        cache_key_fn=lambda _, arguments: str(arguments["key"]),
-        persist_result=True,
-        result_serializer="json",
-        retries=2,
-        retry_delay_seconds=[2, 20],
-        retry_condition_fn=_worth_retrying,
-    )
+
+    def make(body: Body) -> CachedTask:
+        @functools.wraps(body)
+        async def run(context: Context | SentContext, **arguments: Any) -> dict[str, Any]:
+            if not isinstance(context, SentContext):
+                return await body(context, **arguments)
+            async with context.opened() as own:  # this is another process
+                return await body(own, **arguments)
+
+        made: CachedTask = task(
+            name=stage,
+            tags=["w4s", stage, *_USES.get(stage, ())],
+            cache_key_fn=_given_key,
+            persist_result=True,
+            result_serializer="json",
+            retries=2,
+            retry_delay_seconds=[2, 20],
+            retry_condition_fn=_worth_retrying,
+        )(run)
+        return made
+
+    return make
 
 
 async def run_task(
@@ -67,9 +95,17 @@ async def run_task(
         result_storage=context.workspace.replayed if replayed else context.workspace.cache,
         refresh_cache=replayed or bool(again),
     )
-    state = await configured(context, key=key, return_state=True, **arguments)
+    if context.spread is None or _GPU in body.tags:  # training stays where its progress is seen
+        state = await configured(context, key=key, return_state=True, **arguments)
+    else:
+        sent = SentContext(context, workers=context.spread.workers)
+        state = await context.spread.submit(configured, {"context": sent, "key": key, **arguments})
     value = await state.aresult()
     return Outcome(value, cached=state.name == "Cached")
+
+
+def _given_key(_run: Any, arguments: dict[str, Any]) -> str:
+    return str(arguments["key"])
 
 
 async def _worth_retrying(_task: Any, _run: Any, state: Any) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tasks.progress import Progress
 from tasks.resources import Resources
 from tasks.tracking import Tracker
+from tasks.workers import Spread
 from tasks.workspace import Workspace
 from w4s.config import Params
 
@@ -16,7 +17,8 @@ class Context:
 
     A plain class and no dataclass, because Prefect walks into those that are passed to tasks.
     `project` is the folder of the parameter file; `run_id` the command's run in MLflow; `started`
-    the Unix time at which the command began.
+    the Unix time at which the command began. With `spread`, cached tasks are computed by other
+    processes.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class Context:
         run_id: str,
         started: float,
         progress: Progress,
+        spread: Spread | None = None,
     ) -> None:
         self.params = params
         self.project = project
@@ -39,3 +42,4 @@ class Context:
         self.run_id = run_id
         self.started = started
         self.progress = progress
+        self.spread = spread

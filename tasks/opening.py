@@ -18,6 +18,7 @@ from tasks.replies import restore_record
 from tasks.resources import Resources
 from tasks.spending import watch_spending
 from tasks.tracking import Tracker
+from tasks.workers import open_spread
 from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.registry import get_benchmark
 from w4s.config import Params
@@ -68,16 +69,18 @@ async def open_context(command: str, options: Options) -> AsyncIterator[Context]
                 params, folder=workspace.root, tracker=tracker, run_id=run_id, progress=progress
             )
             async with spending, Resources(params, workspace=workspace.root) as resources:
-                yield Context(
-                    params=params,
-                    project=options.project,
-                    workspace=workspace,
-                    resources=resources,
-                    tracker=tracker,
-                    run_id=run_id,
-                    started=started,
-                    progress=progress,
-                )
+                with open_spread(params) as spread:
+                    yield Context(
+                        params=params,
+                        project=options.project,
+                        workspace=workspace,
+                        resources=resources,
+                        tracker=tracker,
+                        run_id=run_id,
+                        started=started,
+                        progress=progress,
+                        spread=spread,
+                    )
 
 
 def _tags(command: str, options: Options, params: Params) -> dict[str, str]:
@@ -94,4 +97,3 @@ def _tags(command: str, options: Options, params: Params) -> dict[str, str]:
         "prefect.deployment": deployment.id or "",
     }
     return {name: text for name, text in tags.items() if text}
-

@@ -68,6 +68,11 @@ class Tracker:
         self._workspace = {"workspace": str(workspace)}
         self._ids: dict[str, str] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be opened anew in another process."""
+        workspace = Path(self._workspace["workspace"])
+        return _open, (self.uri, self._experiment, self._artifacts, workspace)
+
     def experiment_id(self, stage: str | None = None) -> str:
         """Return the id of the experiment of `stage`, or of the commands; made where missing."""
         name = f"{self._experiment}/{stage}" if stage else self._experiment
@@ -190,6 +195,10 @@ class Tracker:
             yield
         finally:
             monitor.finish()
+
+
+def _open(uri: str, experiment: str, artifacts: Path, workspace: Path) -> Tracker:
+    return Tracker(uri=uri, experiment=experiment, artifacts=artifacts, workspace=workspace)
 
 
 def without_password(text: str) -> str:

@@ -200,6 +200,18 @@ class ExperimentParams(Section):
     executors: tuple[str, ...] = ()
 
 
+class SpreadParams(Section):
+    """Where the items of collection, search and evaluation are computed.
+
+    `dask` means worker processes: `workers` on this machine, or those of the scheduler at
+    `address` (tcp://host:8786), which see the same folders.
+    """
+
+    runner: Literal["local", "dask"] = "local"
+    workers: int = Field(default=2, gt=0)
+    address: str | None = None
+
+
 class TrackingParams(Section):
     """Where MLflow keeps its runs; None is a SQLite file in the workspace's parent."""
 
@@ -227,6 +239,7 @@ class Params(Section):
     search: SearchParams
     evaluate: EvaluateParams
     experiments: ExperimentParams = ExperimentParams()
+    spread: SpreadParams = SpreadParams()
     tracking: TrackingParams
 
 

@@ -50,8 +50,10 @@ WIRING = {
     "tasks.resources",
     "tasks.settings",
     "tasks.spending",
+    "tasks.sending",
     "tasks.spread",
     "tasks.tracking",
+    "tasks.workers",
     "tasks.workspace",
 }
 

@@ -53,7 +53,7 @@ def _run(
 
     body = double.with_options(retry_delay_seconds=[0, 0])
     params = SimpleNamespace(executor=SimpleNamespace(replay=replay))
-    fake = SimpleNamespace(workspace=Workspace(folder), work=work, params=params)
+    fake = SimpleNamespace(workspace=Workspace(folder), work=work, params=params, spread=None)
     context = cast(Context, fake)
 
     @flow
