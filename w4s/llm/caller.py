@@ -1,6 +1,6 @@
 """One chat completion over HTTP, with manners: slots, limits, time-outs, tries, adaptation.
 
-Neither records nor budgets. It is the only module that talks through the `openai` client.
+Neither records nor budgets.
 """
 
 from __future__ import annotations
@@ -13,16 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import httpx2
-import openai
-
 from w4s.config import ExecutorParams
 from w4s.errors import EndpointError
 from w4s.llm import abilities as able
 from w4s.llm.base import CallFailed
 from w4s.llm.completion import Completion, read_completion
 from w4s.llm.endpoint import Address, Endpoint
-from w4s.llm.faults import Fault, MalformedReply, Remedy, classify
+from w4s.llm.faults import CALL_ERRORS, Fault, MalformedReply, Remedy, classify
 from w4s.llm.flights import Abandoned, Trip
 from w4s.llm.known import KnownAbilities
 from w4s.llm.outage import Outage
@@ -30,7 +27,7 @@ from w4s.llm.rate import Clock, Concurrency, MinuteLimit, Sleep
 from w4s.llm.record import Record
 from w4s.llm.request import ResolvedRequest
 from w4s.llm.totals import Totals
-from w4s.llm.transport import make_http_client
+from w4s.llm.transport import ChatClient
 
 _FIRST_BACKOFF_SECONDS = 0.25
 _LONGEST_BACKOFF_SECONDS = 20.0
@@ -81,7 +78,7 @@ class Caller:
         self._outage = Outage(params.outage_seconds, clock=clock)
         self._known = KnownAbilities(record, name=endpoint.name)
         self._address: Address | None = None
-        self._client: openai.AsyncOpenAI | None = None
+        self._client: ChatClient | None = None
         self._opening = asyncio.Lock()
         self._fatal: str | None = None
 
@@ -97,19 +94,16 @@ class Caller:
 
     async def open(self) -> None:
         """Start the endpoint and the client, once."""
+        if self._client is not None:
+            return
         async with self._opening:
             if self._client is None:
                 self._address = await self._endpoint.open()
-                self._client = openai.AsyncOpenAI(
-                    base_url=self._address.base_url,
-                    api_key=self._address.api_key,
-                    max_retries=0,
-                    http_client=make_http_client(
-                        self._address.base_url,
-                        connections=self._params.concurrency,
-                        connect_seconds=self._params.connect_timeout,
-                        read_seconds=self._params.request_timeout,
-                    ),
+                self._client = ChatClient(
+                    self._address,
+                    connections=self._params.concurrency,
+                    connect_seconds=self._params.connect_timeout,
+                    read_seconds=self._params.request_timeout,
                 )
 
     async def close(self) -> None:
@@ -143,7 +137,7 @@ class Caller:
                     raise Abandoned
                 body = self._body(request, choices)
                 completion = await self._attempt(request, body, trip)
-            except (openai.OpenAIError, MalformedReply, TimeoutError) as error:
+            except CALL_ERRORS as error:
                 fault = self._scrubbed(classify(error))
                 own_pause = self._hold_back(fault, epoch=epoch, refused=tries.refused + 1)
             else:
@@ -170,16 +164,14 @@ class Caller:
         trip.paid += 1
         try:
             async with asyncio.timeout(self._params.request_timeout):
-                response = await self._client.post(
-                    "/chat/completions", cast_to=httpx2.Response, body=body
-                )
+                content = await self._client.post(body)
         finally:
             trip.paid -= 1
             self._totals.in_flight -= 1
         try:
-            payload = json.loads(response.content)
+            payload = json.loads(content)
         except (ValueError, RecursionError) as error:
-            raise MalformedReply(f"no JSON: {response.text[:80]!r}") from error
+            raise MalformedReply(f"no JSON: {content[:80]!r}") from error
         characters = sum(len(message.content) for message in request.messages)
         return read_completion(payload, prompt_characters=characters)
 

@@ -28,6 +28,15 @@ class Address:
 
     base_url: str
     api_key: str = field(default=NO_KEY, repr=False)
+    organization: str | None = None
+    project: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that say who asks."""
+        said = {"OpenAI-Organization": self.organization, "OpenAI-Project": self.project}
+        known = {name: value for name, value in said.items() if value}
+        return {"Authorization": f"Bearer {self.api_key}", **known}
 
     @property
     def shown(self) -> str:
@@ -140,7 +149,8 @@ def configured_endpoint(
 ) -> Endpoint:
     """Return the endpoint that the parameters name.
 
-    `OPENAI_BASE_URL` and `OPENAI_API_KEY` are read from `environment`, here alone. The model
+    `OPENAI_BASE_URL`, `OPENAI_API_KEY`, `OPENAI_ORG_ID` and `OPENAI_PROJECT_ID` are read from
+    `environment`, here alone. The model
     "embedded" without a `base_url` is the embedded server whatever the environment holds.
 
     Raises ConfigError for an address that is none, EndpointError where the key is missing.
@@ -158,7 +168,14 @@ def configured_endpoint(
             f"executor.model is {executor.model!r}, but OPENAI_API_KEY is not set. Set it, or "
             "executor.base_url for a server without a key, or executor.model: embedded."
         )
-    return RemoteEndpoint(Address(base_url, key or NO_KEY))
+    return RemoteEndpoint(
+        Address(
+            base_url,
+            key or NO_KEY,
+            organization=environment.get("OPENAI_ORG_ID"),
+            project=environment.get("OPENAI_PROJECT_ID"),
+        )
+    )
 
 
 def _no_address(address: Address) -> ConfigError:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import email.utils
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 import httpx2
-import openai
 
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 _OVERLOADED = frozenset({502, 503, 504, 529})
@@ -43,32 +43,45 @@ class MalformedReply(Exception):
     """The endpoint's reply is not a chat completion."""
 
 
+class RefusedRequest(Exception):
+    """The endpoint answers with a status that is no success."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+        self.headers = headers
+        self.content = content
+
+
+CALL_ERRORS = (httpx2.HTTPError, MalformedReply, RefusedRequest, TimeoutError)
+"""What may go wrong with one attempt."""
+
+
 def classify(error: Exception) -> Fault:
     """Return what `error`, raised by one attempt, means. Bugs are raised again."""
-    if isinstance(error, openai.APIStatusError):
+    if isinstance(error, RefusedRequest):
         return _of_status(error)
-    if isinstance(error, openai.APITimeoutError):
-        unreached = isinstance(error.__cause__, httpx2.ConnectTimeout | httpx2.PoolTimeout)
+    if isinstance(error, httpx2.TimeoutException):
+        unreached = isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout)
         text = "no connection in time" if unreached else "no reply in time"
         return Fault(Remedy.WAIT if unreached else Remedy.RETRY, text)
     if isinstance(error, TimeoutError):
         return Fault(Remedy.RETRY, "no whole reply in time")
-    if isinstance(error, openai.APIConnectionError):
-        cause = error.__cause__
-        unreached = isinstance(cause, httpx2.ConnectError)
+    if isinstance(error, httpx2.HTTPError):
+        unreached = isinstance(error, httpx2.ConnectError)
         remedy = Remedy.WAIT if unreached else Remedy.RETRY
-        return Fault(remedy, f"connection failed ({type(cause).__name__}: {cause})"[:_LONGEST_TEXT])
-    if isinstance(error, MalformedReply | openai.APIResponseValidationError):
+        return Fault(remedy, f"connection failed ({type(error).__name__}: {error})"[:_LONGEST_TEXT])
+    if isinstance(error, MalformedReply):
         return Fault(Remedy.RETRY, f"malformed reply: {error}"[:_LONGEST_TEXT])
     raise error
 
 
-def _of_status(error: openai.APIStatusError) -> Fault:
-    status = error.status_code
-    body = error.body if isinstance(error.body, Mapping) else {}
+def _of_status(error: RefusedRequest) -> Fault:
+    status, body = error.status, _told(error.content)
     code = str(body.get("code") or body.get("type") or "")
     parameter = body.get("param")
-    text = f"{status} {body.get('message') or error.message}"[:_LONGEST_TEXT]
+    message = body.get("message") or error.content.decode("utf-8", "replace")
+    text = f"{status} {message}"[:_LONGEST_TEXT]
     quota = {code, str(body.get("type"))} & _QUOTA_CODES
     if status in _FATAL or quota:
         remedy = Remedy.STOP
@@ -80,8 +93,18 @@ def _of_status(error: openai.APIStatusError) -> Fault:
         remedy = Remedy.WAIT
     else:
         remedy = Remedy.RETRY
-    after = _retry_after(error.response.headers)
+    after = _retry_after(error.headers)
     return Fault(remedy, text, status, after, parameter if isinstance(parameter, str) else None)
+
+
+def _told(content: bytes) -> Mapping[str, object]:
+    """Return what an endpoint says of an error: the object `error`, or all of it; {} for prose."""
+    try:
+        payload = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    told = payload.get("error", payload) if isinstance(payload, Mapping) else None
+    return told if isinstance(told, Mapping) else {}
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -1,7 +1,7 @@
 """HTTP/1.1 without frills for plain `http://` addresses: a pool of kept-alive connections.
 
-A transport for the HTTP client under the `openai` client, several times cheaper for each
-request than the general one. It follows no redirects, speaks to no proxy and no TLS: other
+A transport for the HTTP client, several times cheaper for each request than the general
+one. It follows no redirects, speaks to no proxy and no TLS: other
 addresses keep the general transport.
 """
 

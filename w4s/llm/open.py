@@ -50,7 +50,7 @@ async def open_engine(
 
     Raises ConfigError, EndpointError, DataError, and ReplayError where there is no record.
     """
-    from w4s.llm.engine import Engine  # the openai client takes half a second to import
+    from w4s.llm.engine import Engine  # the HTTP client takes a while to import
 
     path, executor = record_path(workspace), params.executor
     environment = os.environ if environment is None else environment
