@@ -119,3 +119,11 @@ def test_a_row_without_an_answer_is_refused() -> None:
     empty = {"number": "", "date": {}, "spans": []}
     with pytest.raises(BadRowError, match="no reference answer"):
         read_row({**HUB_ROW, "answer": empty, "validated_answers": {}})
+
+
+@pytest.mark.parametrize(
+    "answer", ['["1,200 men", "the ships"]', "- 1,200 men\n- the ships", "1. 1,200 men\n2. ships"]
+)
+def test_lists_of_programs_and_people_are_spans(answer: str) -> None:
+    """A JSON list and a line each: brackets, quotes and marks are no part of a span."""
+    assert judge(answer, ["1200 men", "ships"]) == 1.0

@@ -108,3 +108,35 @@ def test_no_text_makes_the_reader_raise(text: str) -> None:
     """Whatever a workflow answers, reading it gives a number or nothing."""
     reading = final_number(text, dotted_thousands=True)
     assert reading is None or reading.values
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("\\boxed{42\\text{ cm}^2}", 42),
+        ("$42 \\mathrm{~m}^{2}$", 42),
+        ("\\boxed{\\text{42}}", 42),
+        ("42 cm^2", 42),
+        ("1'234", 1234),
+        ("12,34,567", 1234567),
+        ("minus 3", -3),
+        ("10^6", 10**6),
+        ("The answer is 3 apples, because 1 + 1 = 2.", 3),
+        ("The answer is 7 since 2 * 3 = 6.", 7),
+        ("Answer: 5/12? No. The answer is 5.", 5),
+        ("The answer is 5 + 13 = 18.", 18),
+    ],
+)
+def test_units_reasons_and_groups_do_not_hide_the_number(text: str, value: int) -> None:
+    """Powers of units, a reason behind the answer, Swiss and Indian groups, a second thought."""
+    reading = final_number(text)
+    assert reading is not None
+    assert reading.values[0] == value
+
+
+def test_a_number_of_millions_may_mean_itself_or_all_of_it() -> None:
+    """The reference may count in millions; a reference itself is one plain number."""
+    reading = final_number("about 2.5 million people")
+    assert reading is not None
+    assert reading.values == (Fraction(5, 2), Fraction(2_500_000))
+    assert exact_number("2 million") is None

@@ -192,3 +192,33 @@ def test_unwrapping_ends_and_keeps_content(text: str) -> None:
 def test_no_decimal_in_odd_texts(text: str) -> None:
     """Only a whole number spelling is a number."""
     assert decimal_value(text) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The answer is Paris.",
+        "Final answer: (b)",
+        "the answer is b",
+        "B\n\nExplanation: A is Rome, C is Berlin.",
+        "A is Rome and C is Berlin, so:\n\n**B**",
+        "Option Z is not there. The answer is B.",
+    ],
+)
+def test_a_choice_is_seen_in_a_sentence_or_on_a_line_of_its_own(answer: str) -> None:
+    """An option's text behind "the answer is", small letters, a letter before its explanation."""
+    options = ["Rome", "Paris", "Berlin", "a city"]
+    assert multiple_choice("B", answer, options=options).value == 1.0
+
+
+def test_the_article_is_no_choice() -> None:
+    """ "The answer is a city" names an option by its text, not the letter A."""
+    options = ["Rome", "Paris", "Berlin", "a city"]
+    assert multiple_choice("D", "The answer is a city.", options=options).value == 1.0
+
+
+def test_typographic_quotes_and_composed_letters_are_the_same_text() -> None:
+    """As keyboards and models write them."""
+    assert exact("don't", "don’t").value == 1.0
+    assert exact("café", "cafe\u0301").value == 1.0
+    assert contains("it's", "It’s so.").value == 1.0

@@ -8,6 +8,7 @@ Source: Dua et al., arXiv 1903.00161.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ DESCRIPTION = (
     "is a number, a date or a few words of the passage; several spans are separated by commas."
 )
 _AND = re.compile(r"\s*(?:,\s*and\s+|\band\b|[,;\n])\s*")
+_MARK = re.compile(r"\s*(?:[-*•]|\d{1,2}[.)])\s+")
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
 
@@ -75,12 +77,29 @@ def score(problem: Problem, answer: str) -> Score:
     if not text:
         return Score(0.0, None, "the answer is empty")
     text = _GROUPED.sub("", text)
+    given = _listed(text)
+    whole = text if given is None else " and ".join(given)
     references = [[str(span) for span in spans] for spans in problem.data["references"]]
     joined = [[" and ".join(spans)] for spans in references]
-    readings = [drop_score(_spans(text), references), drop_score([text], joined)]
+    readings = [drop_score(given or _spans(text), references), drop_score([whole], joined)]
     f1 = max(reading.f1 for reading in readings)
     exact = max(reading.exact for reading in readings)
     return Score(f1, text, f"F1 {f1:.2f}, exact match {exact:.0f}")
+
+
+def _listed(text: str) -> list[str] | None:
+    """Return the spans of a list as programs and people write them: JSON, or a line each."""
+    if text.startswith("["):
+        try:
+            loaded = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+        scalars = isinstance(loaded, list) and all(isinstance(x, str | int | float) for x in loaded)
+        return [_GROUPED.sub("", str(item)) for item in loaded] if scalars and loaded else None
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) < 2 or not all(_MARK.match(line) for line in lines):
+        return None
+    return [_MARK.sub("", line).strip() for line in lines]
 
 
 def _spans(text: str) -> list[str]:

@@ -99,7 +99,7 @@ def score(problem: Problem, answer: str) -> Score:
 
 
 def _refuses(answer: str) -> bool:
-    text = " ".join(answer.casefold().replace("’", "'").split())
+    text = " ".join(answer.casefold().replace("’", "'").replace("*", "").split())
     bare = unwrap(answer).strip(". ").casefold()
     said = bare == "none" or text.rstrip(". ").endswith(("answer is none", "#### none", ": none"))
     return said or any(phrase in text for phrase in _REFUSALS)

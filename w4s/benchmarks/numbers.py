@@ -2,7 +2,7 @@ r"""Read the final number of an answer, in any usual spelling and in any script'
 
 Reads thousands separators ("1,234", "1 234"), decimals, fractions ("3/4", "1 1/2",
 `\frac{3}{4}`), scientific notation, currency signs, units around the number, percent signs,
-Bengali and full-width digits. Does not read number words.
+Bengali and full-width digits, "minus", "million". Does not read other number words.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ _SHORT_FRAC = re.compile(r"\\[dtc]?frac\s*(\d)\s*(\d)")
 _TIMES_TEN = re.compile(r"\s*(?:\\times|\\cdot|×|x|\*)\s*10\s*\^\s*\{?\s*([+-]?\d{1,3})\s*\}?")
 _LATEX_GROUP = re.compile(r"(?<=\d)(?:\{,\}|\\,|\\!,?|,\\!)(?=\d{3})")
 _THIN_GROUP = re.compile(rf"(?<=\d)[{_THIN_SPACES}](?=\d{{3}})")
+_APOSTROPHE_GROUP = re.compile(r"(?<=\d)['’](?=\d{3}(?!\d))")
+_BARE_POWER = re.compile(r"(?<![\w.}])10\s*\^\s*\{?\s*(\d{1,3})\s*\}?")
+_UNIT_TEXT = re.compile(r"\\(?:text|textrm|textbf|mathrm|mbox)\s*\{([^{}]*)\}")
+_UNIT_POWER = re.compile(r"(?<=[A-Za-z])\s*\^\s*\{?\s*\d+\s*\}?")
+_MINUS = re.compile(r"(?<!\d )\b(?:minus|negative)\s+(?=[$€£¥₹]?\d)", re.IGNORECASE)
+_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _SPACED = re.compile(r"[+-]?\d{1,3}(?: \d{3})+")
 _DOTTED = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+")
 # words that announce the final answer in the eleven languages of MGSM (simple-evals' list)
@@ -33,14 +39,16 @@ _CUES = (
     r"####|(?:final\s+)?answer(?:\s+is)?|antwort|respuesta|réponse|ответ|jibu|答え|答案|উত্তর|"
     r"సమాధానం|คำตอบ"
 )
-_CUE = re.compile(rf"(?:{_CUES})(?:\s+is)?\s*[:=]?\s*([^\n]*)", re.IGNORECASE)
-_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
+# the rest of the line is looked at, not taken: it may hold a later announcement
+_CUE = re.compile(rf"(?:{_CUES})(?:\s+is)?\s*[:=]?\s*(?=([^\n]*))", re.IGNORECASE)
+_REASON = re.compile(r"[,;]\s+(?=[A-Za-z])|\b(?:because|since|as)\b")
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)|\d+)"
 _NUMBER = re.compile(
     rf"(?P<sign>(?<![\w.)\]}}])[-+])?(?:[$€£¥₹]\s?)?(?P<inner>(?<=[$€£¥₹])-)?"
     rf"(?:(?P<whole>\d+)\s+(?=\d+/\d))?"
     rf"(?:(?P<top>\d[\d,]*)\s*/\s*(?P<bottom>\d[\d,]*(?!\.?\d))"
     rf"|(?P<decimal>{_DIGITS}(?:\.\d+)?|\.\d+)(?:[eE](?P<exponent>[+-]?\d{{1,3}})(?!\w))?)"
-    r"\s?(?P<percent>\\?%)?"
+    r"(?:\s?(?P<percent>\\?%)|\s(?P<scale>(?i:thousand|million|billion|trillion))\b)?"
 )
 
 
@@ -76,15 +84,17 @@ def final_number(answer: str, *, dotted_thousands: bool = False) -> Reading | No
 def exact_number(text: str) -> Fraction | None:
     """Return the value of a text that is one number and nothing else ("1,234.5", "3/4")."""
     match = _NUMBER.fullmatch(_plain(text).strip())
-    return _value(match) if match else None
+    return _value(match) if match and not match["scale"] else None
 
 
 def _plain(text: str) -> str:
     digits = (_ascii_digit(character) for character in text.translate(_SAME))
     text = "".join(digits)
-    text = _LATEX_GROUP.sub("", _THIN_GROUP.sub("", text))
+    text = _LATEX_GROUP.sub("", _THIN_GROUP.sub("", _APOSTROPHE_GROUP.sub("", text)))
     text = _SHORT_FRAC.sub(r"\1/\2", _FRAC.sub(r" \1/\2", text))
-    text = _TIMES_TEN.sub(r"e\1", text)
+    text = _BARE_POWER.sub(r"1e\1", _TIMES_TEN.sub(r"e\1", text))
+    text = _UNIT_POWER.sub("", _UNIT_TEXT.sub(r" \1", text))
+    text = _MINUS.sub("-", text)
     return text.replace("\\$", "$").replace("\\ ", " ").replace("**", "").replace("*", " * ")
 
 
@@ -99,6 +109,9 @@ def _announced(text: str) -> str | None:
     part = next((part for part in reversed(found) if _NUMBER.search(part)), None)
     if part is None:
         return None
+    # "3 apples, because 1 + 1 = 2": the reason is not the answer
+    clause = _REASON.split(part, maxsplit=1)[0]
+    part = clause if _NUMBER.search(clause) else part
     # "5 + 13 = 18": what the equation comes to
     after = part.rsplit("=", 1)[-1]
     return (after if _NUMBER.search(after) else part).strip()
@@ -119,6 +132,8 @@ def _reading(match: re.Match[str], dotted_thousands: bool) -> Reading | None:
     values = [value]
     if match["percent"]:
         values.append(value / 100)
+    if match["scale"]:
+        values.append(value * _SCALES[match["scale"].casefold()])
     if dotted_thousands and match["decimal"] and _DOTTED.fullmatch(match["decimal"]):
         sign = -1 if value < 0 else 1
         values.append(Fraction(sign * int(match["decimal"].replace(".", ""))))

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 import string
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from w4s.benchmarks.answers import boxed, unwrap
+from w4s.benchmarks.answers import announced, boxed, unwrap
 from w4s.benchmarks.numbers import exact_number, final_number
 from w4s.types import Score
 
@@ -26,6 +27,13 @@ _LABELLED = re.compile(rf"(?:\(([{_LETTER}])\)|([{_LETTER}])[.):])\s")
 _SAID = re.compile(
     rf"(?i:answer|option|choice)\s*(?i:is|:|=)?\s*(?i:option|choice)?\s*:?\s*\**\(?([{_LETTER}])\b"
 )
+# a small letter counts where it cannot be the article: in brackets, or at the end of a line
+_SAID_SMALL = re.compile(
+    r"(?i:answer|option|choice)\s*(?i:is|:|=)?\s*(?i:option|choice)?\s*:?\s*\**"
+    r"(?:\(([a-z])\)|([a-z])\)?[.*\s]*$)",
+    re.MULTILINE,
+)
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"'})
 _LAST = re.compile(rf"\(([{_LETTER}])\)|(?<![\w'’])([{_LETTER}])(?![\w'’])")
 
 
@@ -117,12 +125,13 @@ def json_equal(reference: str, answer: str) -> Score:
 
 
 def _bare(text: str) -> str:
-    text = unwrap(text)
+    text = unwrap(unicodedata.normalize("NFKC", text).translate(_QUOTES))
     return _spaced(text if len(text) < 2 else text.removesuffix("."))
 
 
 def _spaced(text: str) -> str:
-    return " ".join(text.casefold().split())
+    plain = unicodedata.normalize("NFKC", text).translate(_QUOTES)
+    return " ".join(plain.casefold().split())
 
 
 def _words(text: str) -> list[str]:
@@ -137,14 +146,25 @@ def _chosen(answer: str, *, known: str, options: Sequence[str]) -> str | None:
         return alone.group(1)
     if (labelled := _LABELLED.match(text)) and (labelled[1] or labelled[2]) in known:
         return labelled[1] or labelled[2]
-    said = [letter for letter in _SAID.findall(answer) if letter in known]
-    if said:
-        return str(said[-1])
-    same = [i for i, option in enumerate(options) if _bare(option) == _bare(text)]
-    if len(same) == 1:
-        return known[same[0]]
+    if said := _said(answer, known=known):
+        return said
+    for part in (text, announced(answer) or text):
+        same = [i for i, option in enumerate(options) if _bare(option) == _bare(part)]
+        if len(same) == 1:
+            return known[same[0]]
+    lines = [line for line in text.splitlines() if line.strip()]
+    for line in (lines[-1:] + lines[:1]) if len(lines) > 1 else []:
+        if (alone := _ALONE.fullmatch(unwrap(line).upper())) and alone.group(1) in known:
+            return alone.group(1)
     last = [one or two for one, two in _LAST.findall(answer) if (one or two) in known]
     return last[-1] if last else None
+
+
+def _said(answer: str, *, known: str) -> str | None:
+    """Return the last of the `known` letters that is announced as the answer."""
+    found = [(match.start(), match[1]) for match in _SAID.finditer(answer)]
+    found += [(m.start(), (m[1] or m[2]).upper()) for m in _SAID_SMALL.finditer(answer)]
+    return max((one for one in found if one[1] in known), default=(0, None))[1]
 
 
 def _same_json(one: Any, two: Any) -> bool:
