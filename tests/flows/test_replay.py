@@ -1,6 +1,7 @@
 """`w4s run --replay`: a finished run again from its record, in a folder with nothing else."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,6 @@ import pytest
 import yaml
 
 from tests.flows.scripted import environment, scripted_endpoint, write_project
-
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 SMALLEST = {
     "benchmarks": {"seen": ["chain_sum"], "unseen": ["gcd"], "private": 3, "public": 2, "test": 3},
@@ -43,9 +42,27 @@ def outputs(folder: Path) -> dict[str, str]:
     return found
 
 
-def test_a_run_is_replayed_from_its_record_alone(tmp_path: Path) -> None:
-    """Same results with the endpoint gone and unconfigured; what is not recorded is told apart.
+def test_a_question_is_replayed_without_an_endpoint(tmp_path: Path) -> None:
+    """What is on record is answered; anything else is told apart from the nearest that is."""
+    with scripted_endpoint() as endpoint:
+        write_project(tmp_path, endpoint)
+        asked = w4s(tmp_path, "solve", "--workflow", "direct", "What is 1 + 1?")
+        assert asked.returncode == 0, asked.stderr
+    again = w4s(tmp_path, "solve", "--replay", "--workflow", "direct", "What is 1 + 1?")
+    assert (again.returncode, again.stdout) == (0, asked.stdout)
+    shorter = ("--set", "executor.max_tokens=77")
+    refused = w4s(tmp_path, "solve", "--replay", "--workflow", "direct", "What is 2 + 1?", *shorter)
+    assert refused.returncode == 2
+    assert re.search(r"- max_tokens: \d+\n\+ max_tokens: 77\n", refused.stderr)
+    assert "Traceback" not in refused.stderr
 
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_a_run_is_replayed_from_its_record_alone(tmp_path: Path) -> None:
+    """Same results with the endpoint gone and unconfigured.
+
+    On the way a spent budget ends the run with one message; the same command with more goes on.
     The totals stand in the progress and in the table of costs.
     """
     first, second = tmp_path / "first", tmp_path / "second"
@@ -55,12 +72,19 @@ def test_a_run_is_replayed_from_its_record_alone(tmp_path: Path) -> None:
         for section, values in SMALLEST.items():
             params[section].update(values)
         (first / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        stopped = w4s(first, "run", "--set", "budget.calls=25", OPENAI_BASE_URL=endpoint.base_url)
+        assert stopped.returncode == 2
+        assert stopped.stderr.count("w4s: error: The budget is spent") == 1
+        assert "raise budget.calls to go on" in stopped.stderr
+        assert "Traceback" not in stopped.stderr
+        kept = json.loads((first / "outputs/costs.json").read_text())[-1]
+        assert kept["calls"] == kept["recorded_calls"] <= 25
         done = w4s(first, "run", OPENAI_BASE_URL=endpoint.base_url)
         assert done.returncode == 0, done.stderr
         assert "tokens, unknown cost" in done.stderr
         assert "chain_sum" in done.stdout
         costs = json.loads((first / "outputs/costs.json").read_text())
-        assert costs[-1]["calls"] == costs[-1]["recorded_calls"] > 0
+        assert costs[-1]["recorded_calls"] == kept["calls"] + costs[-1]["calls"] > 25
         assert costs[-1]["usd"] is None
     second.mkdir()
     shutil.copy(first / "params.yaml", second)
@@ -71,10 +95,6 @@ def test_a_run_is_replayed_from_its_record_alone(tmp_path: Path) -> None:
     assert outputs(second) == outputs(first)
     assert json.loads((second / "outputs/costs.json").read_text())[-1]["calls"] == 0
 
-    refused = w4s(second, "collect", "--replay", "--set", "executor.max_tokens=77")
-    assert refused.returncode == 2
-    assert "- max_tokens: 160\n+ max_tokens: 77" in refused.stderr
-    assert "Traceback" not in refused.stderr
     nothing = w4s(second, "run", "--replay", "--set", "workspace=elsewhere")
     assert nothing.returncode == 2
     assert "there is no record to replay" in nothing.stderr
