@@ -24,4 +24,6 @@ def prepare_benchmark(context: Context, benchmark: str) -> str:
         seed=context.params.seed,
     )
     write_splits(splits, context.workspace.splits)
-    return f"{len(splits.private)} private, {len(splits.public)} public, {len(splits.test)} test"
+    note = f"{len(splits.private)} private, {len(splits.public)} public, {len(splits.test)} test"
+    pairs = len(splits.similar)
+    return f"{note}; {pairs} pairs across splits nearly the same" if pairs else note

@@ -38,6 +38,15 @@ def referee() -> Iterator[MathReferee]:
         ("6 - 5i", r"\boxed{-5i+6}"),
         ("-2,1", r"\boxed{1,-2}"),
         (r"x \in [-2,7]", "[-2,7]"),
+        ("13", r"\[13\]"),
+        ("3R^2", r"So the answer is \(3R^2\)."),
+        (r"-\sqrt{3}", r"**-\sqrt{3}**"),
+        ("-2 + 7i", "**7i - 2**"),
+        (r"10,\!080", "x = 10,080"),
+        (
+            r"\begin{pmatrix} -2 \\ 7 \end{pmatrix}",
+            r"v = \begin{pmatrix} -2 \\[2pt] 7 \end{pmatrix}",
+        ),
     ],
 )
 def test_equal_expressions_are_right(referee: MathReferee, reference: str, answer: str) -> None:
@@ -51,6 +60,8 @@ def test_equal_expressions_are_right(referee: MathReferee, reference: str, answe
         (r"\frac{1}{2}", r"\frac{1}{3}"),
         ("1", "8n^2 + 4n + 1"),
         ("3R^2", "3R^3"),
+        ("13", r"\[31\]"),
+        ("y = 2x", "y = 3x"),
         ("(3, 4)", "(4, 3)"),
         ("6 - 5i", "6 + 5i"),
         (r"\text{Evelyn}", "Anna"),

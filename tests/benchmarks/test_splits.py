@@ -7,6 +7,7 @@ import json
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,10 +16,10 @@ from hypothesis import strategies as st
 from w4s.benchmarks.base import TooFewProblems
 from w4s.benchmarks.held_out import load_test
 from w4s.benchmarks.registry import get_benchmark
-from w4s.benchmarks.split_files import load_manifest
+from w4s.benchmarks.split_files import load_manifest, load_split
 from w4s.benchmarks.splits import Splits, load_validation, make_splits, write_splits
 from w4s.benchmarks.text import near_duplicates, normalise_question
-from w4s.errors import DataError
+from w4s.errors import DataError, LeakError
 from w4s.types import PrivateProblem, Problem, PublicProblem, Score, TestProblem
 
 QUESTIONS = (
@@ -102,6 +103,16 @@ def test_validation_is_read_without_the_test_file(tmp_path: Path) -> None:
     assert len(load_validation(tmp_path, "gcd").private) == 6
     with pytest.raises(DataError, match=r"test\.jsonl"):
         load_test(tmp_path, "gcd")
+
+
+def test_the_held_out_split_is_no_validation_data(tmp_path: Path) -> None:
+    """Neither for the type checker nor at run time: another module opens it."""
+    splits = make_splits(get_benchmark("chain_sum"), private=3, public=2, test=4, seed=0)
+    write_splits(splits, tmp_path)
+    manifest = load_manifest(tmp_path, "chain_sum")
+    asked: Any = "test"
+    with pytest.raises(LeakError, match="'test' was asked for as validation data"):
+        load_split(tmp_path, manifest, asked, kind=PrivateProblem)
 
 
 def test_the_same_splits_give_the_same_bytes(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from w4s.benchmarks.split_files import load_manifest, load_split
+from w4s.benchmarks.split_files import load_manifest, read_problems, split_folder
 from w4s.types import TestProblem
 
 
@@ -16,4 +16,6 @@ def load_test(folder: Path, benchmark: str) -> tuple[TestProblem, ...]:
 
     Raises DataError where files are missing or not those that were written.
     """
-    return load_split(folder, load_manifest(folder, benchmark), "test", kind=TestProblem)
+    path = split_folder(folder, benchmark) / "test.jsonl"
+    record = load_manifest(folder, benchmark).splits.get("test")
+    return read_problems(path, record, kind=TestProblem)

@@ -19,7 +19,7 @@ import threading
 import weakref
 from typing import IO, Any
 
-from w4s.benchmarks.answers import announced, boxed
+from w4s.benchmarks.answers import announced, boxed, unwrap
 from w4s.types import Score
 
 ANSWER_SECONDS = 20.0
@@ -27,6 +27,9 @@ START_SECONDS = 120.0
 MAX_CHARACTERS = 4_000
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT")
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}")
+_DELIMITER = re.compile(r"(?<!\\)\\[\[\]()]")  # not the "\\[2pt]" of a matrix
+_ROW_GAP = re.compile(r"\\\\\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm)\s*\]")
+_ASSIGNED = re.compile(r"^[A-Za-z]\s*=\s*(?!.*=)", re.DOTALL)
 _SPACING = re.compile(r"\\[,;! ]|\s|\\left|\\right|\$|\{\}")
 
 
@@ -43,7 +46,7 @@ class MathReferee:
         r"""Judge an answer: its last `\boxed{}`, else what "the answer is" announces. Blocks."""
         inner = boxed(answer)
         part = inner if inner is not None else announced(answer)
-        text = (answer if part is None else part).strip()
+        text = _bare(answer if part is None else part, reference)
         if _plain(text) == _plain(reference):
             return Score(1.0, text, "the same text as the reference")
         if len(text) > MAX_CHARACTERS:
@@ -126,6 +129,13 @@ def _kill(child: subprocess.Popen[str]) -> None:
     for pipe in (child.stdin, child.stdout):
         if pipe is not None:
             pipe.close()
+
+
+def _bare(text: str, reference: str) -> str:
+    r"""Take off what is no part of the expression: `\[…\]`, bold, dollars, a leading "x ="."""
+    text = _DELIMITER.sub("$", _ROW_GAP.sub(r"\\\\ ", text)).replace("$$", "$")
+    text = unwrap(text.strip())
+    return text if "=" in reference else _ASSIGNED.sub("", text)
 
 
 def _plain(text: str) -> str:

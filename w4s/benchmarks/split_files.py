@@ -13,12 +13,13 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from w4s.errors import DataError
+from w4s.errors import DataError, LeakError
 from w4s.types import Problem
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 SplitName = Literal["private", "public", "test"]
+ValidationName = Literal["private", "public"]
 ProblemT = TypeVar("ProblemT", bound=Problem)
 REMEDY = "Delete the folder and prepare the splits again (`w4s prepare`)."
 
@@ -117,14 +118,26 @@ def load_manifest(folder: Path, benchmark: str) -> Manifest:
 
 
 def load_split(
-    folder: Path, manifest: Manifest, split: SplitName, *, kind: type[ProblemT]
+    folder: Path, manifest: Manifest, split: ValidationName, *, kind: type[ProblemT]
 ) -> tuple[ProblemT, ...]:
-    """Read one split as problems of class `kind`, checked against the manifest.
+    """Read a validation split as problems of class `kind`, checked against the manifest.
+
+    Raises DataError naming the file where it is missing or was changed, and LeakError for the
+    held-out split, which `w4s.benchmarks.held_out` alone opens.
+    """
+    if split not in ("private", "public"):
+        raise LeakError(f"{manifest.benchmark}: split {split!r} was asked for as validation data.")
+    path = split_folder(folder, manifest.benchmark) / f"{split}.jsonl"
+    return read_problems(path, manifest.splits.get(split), kind=kind)
+
+
+def read_problems(
+    path: Path, record: SplitRecord | None, *, kind: type[ProblemT]
+) -> tuple[ProblemT, ...]:
+    """Read the problems of a split's file, checked against its record in the manifest.
 
     Raises DataError naming the file where it is missing or was changed.
     """
-    path = split_folder(folder, manifest.benchmark) / f"{split}.jsonl"
-    record = manifest.splits.get(split)
     try:
         data = path.read_bytes()
     except OSError as error:
