@@ -16,8 +16,8 @@ from flows.cli_display import Display, show_results
 from flows.server import prefect_server
 from tasks.options import Options
 from tasks.progress import LISTENER
+from tasks.replies import require_record
 from w4s.config import Params
-from w4s.llm.open import record_path, refuse_without_record
 
 INTERRUPTED = 130
 
@@ -40,7 +40,7 @@ def run_command(
     workspace = options.workspace(loaded)
     workspace.refuse_if_held()
     if loaded.executor.replay:
-        refuse_without_record(record_path(workspace.root))
+        require_record(workspace)
     with Display(_NAMES.get(command, command), workspace=workspace.root) as display:
         LISTENER.set(display)
         try:

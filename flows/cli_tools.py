@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from tasks.options import Options, tracking_uri
+from tasks.replies import require_record
 from tasks.settings import child_environment
 from w4s.errors import W4SError
 
@@ -26,6 +27,8 @@ def solve_question(workflow: str, question: str, *, options: Options) -> str:
     params = options.load()
     named = not workflow.endswith(".py") and workflow in builtin_workflows()
     loaded = builtin_workflow(workflow) if named else load_workflow(workflow)
+    if params.executor.replay:
+        require_record(options.workspace(params))
 
     async def answer() -> str:
         folder = options.workspace(params).root

@@ -12,6 +12,7 @@ from pathlib import Path
 from tasks.workspace import Workspace
 from w4s.errors import DataError
 from w4s.files import atomic_folder, atomic_write_bytes
+from w4s.llm.open import record_path, refuse_without_record
 
 _FILES = "*.sqlite"
 
@@ -46,3 +47,9 @@ def restore_record(workspace: Workspace) -> list[Path]:
     for target in missing:
         atomic_write_bytes(target, (workspace.replies / target.name).read_bytes())
     return missing
+
+
+def require_record(workspace: Workspace) -> None:
+    """Put the record back where it is missing; raise ReplayError where there is none to replay."""
+    restore_record(workspace)
+    refuse_without_record(record_path(workspace.root))

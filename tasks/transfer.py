@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tasks.context import Context
+from tasks.spending import current_totals
 from tasks.tracking import Point
 from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.held_out import load_test
@@ -192,4 +193,6 @@ def with_executor(params: Params, executor: ExecutorChoice) -> Params:
 
 
 def _opening(context: Context) -> OpenWorkbench:
-    return lambda params: open_workbench(params, workspace=context.workspace.root)
+    return lambda params: open_workbench(
+        params, workspace=context.workspace.root, totals=current_totals()
+    )
