@@ -4,6 +4,11 @@ After Zhang et al., "AFlow: Automating Agentic Workflow Generation", arXiv 2410.
 holds the initial workflow and the best others; the policy sees the chosen one with its case
 studies and with what became of earlier changes to it. Every candidate is evaluated once, as in
 all searches here (AFlow averages five runs).
+
+Paper and public code agree on the rule and differ in its constants: λ = 0.2 and α = 0.4 in the
+paper, 0.3 and 0.2 in the code. Here they are the paper's. The paper does not say on which scale its
+scores are; the code multiplies them by 100, and so does this module: on [0, 1] an α of 0.4 would
+hardly tell a workflow that is always right from one that never is.
 """
 
 from __future__ import annotations
@@ -25,8 +30,8 @@ from w4s.types import Draw, Message
 
 NAME = "aflow"
 POOL = 4  # the initial workflow and the three best others, as in the authors' code
-UNIFORM_SHARE = 0.2  # λ of the paper; the authors' code has 0.3
-SHARPNESS = 0.4  # α of the paper, for accuracies in percent; the authors' code has 0.2
+UNIFORM_SHARE = 0.2  # λ
+SHARPNESS = 0.4  # α, for accuracies in percent
 _CHANGE_CHARACTERS = 240
 _EXPERIENCE = 6  # most changes that a state tells of, the newest
 
