@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from w4s.errors import ConfigError
+from w4s.heap import return_freed_memory
 from w4s.policy.base import PolicyReply
 from w4s.policy.local_chat import end_of_turn_id, prompt_ids
 from w4s.policy.local_decoding import Continuation, DecodingLimits, Prompt, decode
@@ -115,6 +116,7 @@ class LocalPolicy:
         limits = DecodingLimits(self._action_tokens, self._end_ids(), self._finished, abandoned)
         with self._lock:  # one batch at a time: the model holds the batch's attention mode
             groups = decode(self._model, prompts, temperature=temperature, limits=limits)
+        return_freed_memory()
         return [[self._reply(row) for row in group] for group in groups]
 
     def _checked(self, ids: list[int]) -> list[int]:

@@ -22,6 +22,7 @@ from transformers.utils import logging as progress
 
 from w4s.errors import WeightsError
 from w4s.files import atomic_folder
+from w4s.heap import return_freed_memory, share_arenas
 from w4s.llm.weights import SHA256, cache_folder, embedded_weights
 
 EMBEDDED = "embedded"
@@ -89,6 +90,7 @@ def load_model(
     """
     if adapter is not None and _is_whole(adapter):
         model, adapter = str(adapter), None
+    share_arenas()
     try:
         loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             model_source(model), dtype=dtype, attn_implementation="sdpa"
@@ -99,6 +101,7 @@ def load_model(
         loaded = _merged(loaded, adapter)
     loaded.to(device)  # type: ignore[arg-type]  # transformers wraps `to` without its overloads
     loaded.train(False)
+    return_freed_memory()  # what reading and merging the weights took
     return loaded
 
 

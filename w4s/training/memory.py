@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import psutil  # type: ignore[import-untyped]  # has no stubs
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
@@ -39,17 +37,6 @@ def check_memory(policy: PolicyParams, settings: Settings) -> None:
             f"set train.gradient_checkpointing ({settings.gradient_checkpointing}) or train.lora "
             f"({settings.lora}) to true, or policy.dtype to bfloat16 ({policy.dtype})."
         )
-
-
-def return_freed_memory() -> None:
-    """Give the heap's free pages back to the system, where the C library is glibc.
-
-    Batches differ in length, so that the heap fragments: without this the process grows from step
-    to step.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def estimate_bytes(config: PretrainedConfig, settings: Settings, *, low: bool) -> int:

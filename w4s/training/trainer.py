@@ -18,10 +18,10 @@ import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]  # has no stubs
 from transformers import get_scheduler
 
+from w4s.heap import return_freed_memory
 from w4s.training.checkpoints import read_checkpoint, save_checkpoint
 from w4s.training.examples import Example
 from w4s.training.loss import ActionLikelihood, example_sums
-from w4s.training.memory import return_freed_memory
 from w4s.training.metrics import Scored, StepMetrics, batch_figures
 from w4s.training.models import Trainable
 from w4s.training.packing import Batch, path_batch, tree_batch
