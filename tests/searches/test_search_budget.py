@@ -1,0 +1,91 @@
+"""A search with a budget of its own, by every method: it ends early with what it has found."""
+
+import asyncio
+
+import pytest
+
+from tests.fakes import (
+    AdderBenchmark,
+    FakeExecutor,
+    FakeSandbox,
+    ScriptedPolicy,
+    adder_splits,
+    reply_with,
+)
+from w4s.agent import CallLimits
+from w4s.config import BudgetParams, Price
+from w4s.environment import Environment
+from w4s.errors import BudgetError, SearchBudgetError
+from w4s.evaluation import Workbench
+from w4s.llm.budget import Budget
+from w4s.llm.limited import LimitedExecutor
+from w4s.prompts.state import PromptBudget
+from w4s.proposals import Proposer, SamplingRule
+from w4s.rewards import RewardRule
+from w4s.sandbox.base import Limits
+from w4s.search import SearchPlan, SearchResult
+from w4s.searches.registry import SEARCHES, get_search
+from w4s.types import Draw
+
+ASKS = (
+    "def workflow(agent, task):\n"
+    '    agent.call_llm([{{"role": "user", "content": task}}], 0.7, 1)\n'
+    "    a, b = task.split(' + ')\n"
+    '    return {{"answer": int(a) + int(b) + {wrong}}}'
+)
+EXAMPLE, RIGHT = ASKS.format(wrong=1), ASKS.format(wrong=0)
+PROBLEMS = 4 + 2  # private and public: one call each
+TRIAL = 1
+
+
+def run(
+    name: str, limits: BudgetParams, *, prices: dict[str, Price] | None = None
+) -> tuple[SearchResult, LimitedExecutor]:
+    policy = ScriptedPolicy([reply_with(RIGHT)] * 4)
+    budget = Budget(limits, prices=prices, name="search.budget")
+    limited = LimitedExecutor(FakeExecutor(), budget, model="m", max_tokens=50)
+    environment = Environment(
+        benchmark=AdderBenchmark(),
+        splits=adder_splits(),
+        workbench=Workbench(limited, FakeSandbox(), Limits(), CallLimits(8, 1000, 50), Limits()),
+        budget=PromptBudget(10_000, policy.count_tokens, "compact"),
+        rule=RewardRule(),
+    )
+    proposer = Proposer(policy, environment, SamplingRule(1.0, 0))
+    draw = Draw(seed=0, stage="search", benchmark="adder", policy="p")
+    work = get_search(name)(proposer, example=EXAMPLE, plan=SearchPlan(4, 2), draw=draw)
+    return asyncio.run(work), limited
+
+
+@pytest.mark.parametrize("name", list(SEARCHES))
+def test_a_search_ends_at_its_budget_with_whole_iterations(name: str) -> None:
+    """The best up to there is the result; it says why it ended."""
+    two = PROBLEMS + 2 * (TRIAL + PROBLEMS)
+    result, limited = run(name, BudgetParams(calls=two + 3))
+    assert len(result.iterations) == 2
+    assert (result.accuracy, result.found) == (1.0, 0)
+    assert result.stopped is not None
+    assert "search.budget.calls" in result.stopped
+    assert limited.usage.calls <= two + 3
+
+
+@pytest.mark.parametrize("name", list(SEARCHES))
+def test_a_search_counts_its_trial_runs(name: str) -> None:
+    """What was asked through its executor is more than the evaluations alone."""
+    result, limited = run(name, BudgetParams())
+    assert result.stopped is None
+    assert result.usage.calls == 5 * PROBLEMS
+    assert limited.usage.calls == 5 * PROBLEMS + 4 * TRIAL
+
+
+def test_a_budget_that_ends_before_the_example_is_an_error() -> None:
+    """There is nothing to return."""
+    with pytest.raises(SearchBudgetError, match=r"raise search\.budget\.calls"):
+        run("w4s", BudgetParams(calls=3))
+
+
+def test_a_budget_in_money_needs_the_price() -> None:
+    """That ends the run, not the search alone."""
+    with pytest.raises(BudgetError, match="price of 'm' is not known") as caught:
+        run("w4s", BudgetParams(usd=1.0))
+    assert not isinstance(caught.value, SearchBudgetError)
