@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from flows.cli_options import ParamsFile, Profile, Replay, Settings
+from flows.cli_pages import pages
 from tasks.options import Options
 from w4s.errors import W4SError
 
@@ -22,18 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Profile = Annotated[
-    str | None, typer.Option(help="Lay profiles/NAME.yaml over the parameters.", metavar="NAME")
-]
-ParamsFile = Annotated[str, typer.Option(help="The parameter file.", metavar="FILE")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Set one parameter: search.iterations=3.", metavar="KEY=VALUE"),
-]
-Replay = Annotated[
-    bool, typer.Option("--replay", help="Answer from the record alone; no endpoint is asked.")
-]
+app.add_typer(pages)
 
 
 def main(*prefix: str) -> None:
@@ -184,45 +175,6 @@ def transfer(
 
     options = Options(params=params, profile=profile, settings=_set(settings, replay))
     cli_transfer.transfer(workflow, executors=executors, benchmarks=benchmarks, options=options)
-
-
-@app.command()
-def ui(
-    port: Annotated[int, typer.Option(help="The port on loopback.", min=1, max=65535)] = 5000,
-    profile: Profile = None,
-    params: ParamsFile = "params.yaml",
-    settings: Settings = None,
-) -> None:
-    """Show the runs in MLflow's pages until Ctrl-C."""
-    from flows.cli_tools import show_runs
-
-    options = Options(params=params, profile=profile, settings=tuple(settings or ()))
-    show_runs(port, options=options)
-
-
-@app.command()
-def up(
-    prefect_port: Annotated[int, typer.Option(help="Prefect's port.", min=1, max=65535)] = 4200,
-    mlflow_port: Annotated[int, typer.Option(help="MLflow's port.", min=1, max=65535)] = 5000,
-    profile: Profile = None,
-    params: ParamsFile = "params.yaml",
-    settings: Settings = None,
-) -> None:
-    """Start Prefect's server, a worker and MLflow's pages on loopback until Ctrl-C."""
-    from flows.cli_up import bring_up
-
-    options = Options(params=params, profile=profile, settings=tuple(settings or ()))
-    bring_up(prefect_port=prefect_port, mlflow_port=mlflow_port, options=options)
-
-
-@app.command()
-def report(
-    profile: Profile = None, params: ParamsFile = "params.yaml", settings: Settings = None
-) -> None:
-    """Write one page about a run: results, curves, workflows, failures, cost."""
-    from flows.cli_report import make_report
-
-    make_report(Options(params=params, profile=profile, settings=tuple(settings or ())))
 
 
 @app.command()

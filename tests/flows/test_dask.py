@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -28,11 +29,12 @@ def endpoint() -> Iterator[ScriptedEndpoint]:
 
 
 def w4s(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start `w4s run` in `folder`."""
+    """Start `w4s run` in `folder`; the extra may lie anywhere on this process's path."""
+    path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(
         [sys.executable, "-m", "flows.cli", "run", *arguments],
         cwd=folder,
-        env=environment(),
+        env={**environment(), "PYTHONPATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,0 +1,63 @@
+"""Recorded calls as traces in MLflow."""
+
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from tasks.traces import address, log_traces
+from tasks.tracking import Tracker
+from w4s.llm.calls import RecordedCall
+from w4s.llm.totals import Group
+from w4s.types import Usage
+
+
+def call(draw: str, text: str, created: float) -> RecordedCall:
+    """Return a recorded call that took half a second."""
+    return RecordedCall(
+        key=text,
+        draw=draw,
+        choice=0,
+        group=Group("test", "gcd", "model"),
+        question="gcd of 4 and 6?",
+        text=text,
+        finish_reason="stop",
+        usage=Usage(1, 10, 5),
+        seconds=0.5,
+        created=created,
+    )
+
+
+def test_a_workflow_on_a_problem_is_a_trace_with_its_calls_as_spans(tmp_path: Path) -> None:
+    """In order of time, with question, reply, tokens and the times of the record."""
+    tracker = Tracker(
+        uri=f"sqlite:///{tmp_path}/mlflow.db",
+        experiment="w4s",
+        artifacts=tmp_path / "artifacts",
+        workspace=tmp_path,
+    )
+    calls = [
+        call("test/gcd/s0/c0/gcd-0-1/1", "2", 1_700_000_002.0),
+        call("test/gcd/s0/c0/gcd-0-1/0", "first 2", 1_700_000_001.0),
+        call("test/gcd/s0/c0/gcd-0-2/0", "3", 1_700_000_003.0),
+    ]
+    assert log_traces(tracker, calls) == 2
+    client = MlflowClient(tracking_uri=tracker.uri)
+    experiment = client.get_experiment_by_name("w4s/traces")
+    assert experiment is not None
+    traces = client.search_traces([experiment.experiment_id])
+    assert len(traces) == 2
+    (trace,) = (one for one in traces if len(one.data.spans) == 3)
+    root, *spans = sorted(trace.data.spans, key=lambda span: (span.start_time_ns, span.name))
+    named = {span.name: span for span in (root, *spans)}
+    assert named["call 0"].outputs == {"text": "first 2"}
+    assert named["call 1"].outputs == {"text": "2"}
+    assert named["call 1"].attributes["prompt_tokens"] == 10
+    assert named["call 0"].end_time_ns - named["call 0"].start_time_ns == 500_000_000
+    assert named["test/gcd/s0/c0/gcd-0-1"].outputs == {"text": "2"}
+    assert trace.info.tags["benchmark"] == "gcd"
+
+
+def test_calls_without_a_draw_belong_to_their_stage() -> None:
+    """Replies that do not depend on chance have no address of their own."""
+    assert address(call("", "x", 1.0)) == "test/gcd/fixed"
+    assert address(call("solve/s0", "x", 1.0)) == "solve/s0"
