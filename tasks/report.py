@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from tasks.searches import FILE as SEARCHES
 from tasks.searches import read_searches
 from tasks.trajectories import FILE as TRAJECTORIES
 from tasks.workspace import Workspace
+from w4s.benchmarks.custom import benchmark_label
 from w4s.config import Params
 from w4s.errors import DataError
 from w4s.files import atomic_write_text
@@ -24,6 +26,7 @@ from w4s.report.contents import Contents, FirstAccuracy, NamedSearch, TestScores
 from w4s.report.document import write_document
 from w4s.report.rows import ResultRow
 from w4s.trajectories import read_trajectories
+from w4s.types import Trajectory
 from w4s.workflow import builtin_workflow
 
 FILE = "report.html"
@@ -57,7 +60,7 @@ def collect_contents(params: Params, workspace: Workspace, *, facts: Mapping[str
     results, record = workspace.results, record_path(workspace.root)
     prices = known_prices(params.executor)
     return Contents(
-        title=f"w4s: {', '.join(params.benchmarks.seen)}",
+        title=f"w4s: {', '.join(map(benchmark_label, params.benchmarks.seen))}",
         baseline=builtin_workflow("direct").code,
         seed=params.seed,
         facts={**_sizes(params), **facts},
@@ -72,7 +75,7 @@ def collect_contents(params: Params, workspace: Workspace, *, facts: Mapping[str
         trajectories=take(
             workspace.trajectories / TRAJECTORIES,
             "Trajectories (w4s collect)",
-            read_trajectories,
+            _read_named_trajectories,
             [],
         ),
         losses=take(workspace.training / "losses.csv", "Losses (w4s train)", _read_losses, {}),
@@ -110,8 +113,22 @@ def _read(adapter: TypeAdapter[Found]) -> Callable[[Path], Found]:
 
 
 def _read_named_searches(file: Path) -> list[NamedSearch]:
-    found = read_searches(file.parent)
-    return [NamedSearch(one.policy, one.result, one.seconds) for one in found.searches]
+    """Read the searches with their benchmarks as tables call them."""
+    return [
+        NamedSearch(
+            one.policy,
+            replace(one.result, benchmark=benchmark_label(one.result.benchmark)),
+            one.seconds,
+        )
+        for one in read_searches(file.parent).searches
+    ]
+
+
+def _read_named_trajectories(file: Path) -> list[Trajectory]:
+    """Read the trajectories with their benchmarks as tables call them."""
+    return [
+        replace(one, benchmark=benchmark_label(one.benchmark)) for one in read_trajectories(file)
+    ]
 
 
 def _read_first(file: Path) -> list[FirstAccuracy]:
