@@ -18,6 +18,8 @@ from tasks.tracking import Point
 from w4s.benchmarks.custom import benchmark_label
 from w4s.errors import DataError
 from w4s.files import atomic_folder, atomic_write_text
+from w4s.llm.open import known_prices
+from w4s.llm.totals import cost_usd
 from w4s.search import SearchResult
 from w4s.types import Usage
 
@@ -187,5 +189,9 @@ def _log_search(context: Context, search: FinishedSearch, *, parent: str) -> Non
             Point("executor_tokens", result.usage.tokens),
             Point("seconds", search.seconds),
         ]
+        executor = context.params.executor
+        usd = cost_usd(result.usage, known_prices(executor).get(executor.model))
+        if usd is not None:
+            points.append(Point("executor_usd", usd))
         context.tracker.metrics(run_id, points)
         context.tracker.text(run_id, result.code, "workflow.py")
