@@ -64,13 +64,16 @@ def test_repro_runs_every_stage_once_and_then_only_what_a_parameter_touches(
     """
     folder = clone(tmp_path / "project", endpoint)
     everything = ["prepare", "warm_start", "collect", "train", "search", "evaluate"]
-    assert stages(dvc(folder, "repro")) == everything
+    last = ["replies", "report"]  # in any order
+    ran = stages(dvc(folder, "repro"))
+    assert (ran[:-2], sorted(ran[-2:])) == (everything, last)
     table = (folder / "outputs/results/table.json").read_text()
     assert stages(dvc(folder, "repro")) == []
     params = folder / "params.yaml"
     first = params.read_text()
     params.write_text(first.replace("iterations: 2", "iterations: 3"))
-    assert stages(dvc(folder, "repro")) == ["search", "evaluate"]
+    ran = stages(dvc(folder, "repro"))
+    assert (ran[:-2], sorted(ran[-2:])) == (["search", "evaluate"], last)
     asked = endpoint.counters.calls
     params.write_text(first)
     dvc(folder, "repro")
