@@ -103,15 +103,20 @@ class _Spending(ProgressColumn):
         return Text(self._display.spent(), style="dim")
 
 
+_WHOLE = {"all", "own_task"}
+
+
 def show_results(command: str, workspace: Workspace) -> None:
     """Print the tables that the command made: accuracies, costs; then where the files are."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 140  # a log file has no width of its own
     table = workspace.results / "table.json"
-    if command in {"all", "evaluate", "own_task"} and table.exists():
+    if command in {*_WHOLE, "evaluate"} and table.exists():
         _show_table(console, table)
-    show_costs(console, read_costs(workspace.root))
+    costs = read_costs(workspace.root)
+    if costs and (costs[-1].calls or costs[-1].replayed or command in _WHOLE):
+        show_costs(console, costs)
     console.print(f"Files: {workspace.root}", markup=False, soft_wrap=True)
     for folder, what in _FOLDERS:
         if (workspace.root / folder).exists():

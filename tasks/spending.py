@@ -19,6 +19,7 @@ from w4s.llm.calls import CallFilter, measure_calls
 from w4s.llm.open import known_prices, record_path
 from w4s.llm.totals import Totals
 from w4s.report.costs import cost_rows, write_costs
+from w4s.types import Usage
 
 _LOG_EVERY_SECONDS = 10.0
 _TOTALS: ContextVar[Totals | None] = ContextVar("totals", default=None)
@@ -74,7 +75,7 @@ def _write(params: Params, totals: Totals, folder: Path) -> None:
 
 
 async def _log_on(tracker: Tracker, run_id: str, totals: Totals, begun: float) -> None:
-    logged = totals.usage
+    logged = Usage()
     while True:
         await asyncio.sleep(_LOG_EVERY_SECONDS)
         usage = totals.usage

@@ -1,0 +1,85 @@
+"""What a command spends: on one count for all its engines, logged and tabled however it ends."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+import tasks.spending
+from tasks.progress import Silent, Spent
+from tasks.spending import current_totals, watch_spending
+from tasks.tracking import Point, Tracker
+from tests.llm.engine_parts import question
+from w4s.config import load_params
+from w4s.errors import BudgetError
+from w4s.llm.open import record_path
+from w4s.llm.record import Record, RecordedReply
+from w4s.llm.request import resolve
+from w4s.llm.totals import Group
+from w4s.report.costs import read_costs
+from w4s.types import Usage
+
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+
+
+class Listener(Silent):
+    """Remembers whom to ask."""
+
+    spent: Spent
+
+    def spending(self, spent: Spent) -> None:
+        self.spent = spent
+
+
+class FakeTracker:
+    """Keeps the metrics."""
+
+    def __init__(self) -> None:
+        self.logged: list[dict[str, float]] = []
+
+    def metrics(self, run_id: str, points: list[Point]) -> None:
+        assert run_id == "run"
+        self.logged.append({point.name: point.value for point in points})
+
+
+async def _record(folder: Path) -> None:
+    with Record(record_path(folder)) as record:
+        request = resolve(question("a"), draw="search/gcd/0", model="m", max_tokens=20)
+        await record.write(request, [RecordedReply(0, "a", "stop", 10, 5, 0.5)])
+
+
+def test_totals_are_live_and_the_table_is_written_even_after_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that stops at its budget still says what it has spent."""
+    monkeypatch.setattr(tasks.spending, "_LOG_EVERY_SECONDS", 0.01)
+    listener, tracker = Listener(), FakeTracker()
+
+    async def work() -> None:
+        await _record(tmp_path)
+        watch: Any = watch_spending(
+            load_params(PARAMS),
+            folder=tmp_path,
+            tracker=cast(Tracker, tracker),
+            run_id="run",
+            progress=listener,
+        )
+        async with watch:
+            totals = current_totals()
+            assert totals is not None
+            totals.add(Group("search", "gcd", "m"), Usage(1, 10, 5))
+            assert "1 calls (0% replayed), 15 tokens, unknown cost" in listener.spent()
+            async with asyncio.timeout(20):
+                while not tracker.logged:
+                    await asyncio.sleep(0.01)
+            raise BudgetError("spent")
+
+    with pytest.raises(BudgetError, match="spent"):
+        asyncio.run(work())
+    live = {"executor/calls": 1, "executor/replayed_calls": 0, "executor/tokens": 15}
+    assert tracker.logged[0] == tracker.logged[-1] == live
+    row, total = read_costs(tmp_path)
+    assert (row.stage, row.calls, row.recorded_calls, row.usd) == ("search", 1, 1, None)
+    assert total.recorded_tokens == 15
+    assert current_totals() is None
