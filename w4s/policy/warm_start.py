@@ -21,7 +21,7 @@ Pair = tuple[tuple[Message, ...], str]
 """The messages of a state, and a reply to them."""
 
 _REPLIES_PER_STATE = 6  # they share their state, so that training reads it once
-_PRACTICE_SHARE = 0.5
+_PRACTICE_SHARE = 0.6
 _SECOND_TURN_SHARE = 0.15
 _LATER_WINDOW_SHARE = 0.25
 _BUILTIN_SHARE = 0.6

@@ -19,25 +19,11 @@ Builder = Callable[[random.Random, Sequence[CaseStudy]], str | None]
 
 _HEAD = "def workflow(agent, task):\n"
 _ASK = '[{"role": "user", "content": task}]'
-_CHAT = """\
-    messages = []
-    for question, reply in {name}:
-        messages += [{{"role": "user", "content": question}}, \
-{{"role": "assistant", "content": {content}}}]
-    messages.append({{"role": "user", "content": task}})
-"""
 # other names for answers than for code: what follows is plain from the first word
 _EXAMPLES = "EXAMPLES"
 _PROGRAMS = "PROGRAMS"
 _MOST_SAMPLES = (3, 5)
-# (how a worked expression is shown, how the reply becomes code)
-_FORMS = (
-    ("reply", '"import math\\n" + {}'),
-    (
-        '"```python\\ndef solution():\\n    return " + reply + "\\n```"',
-        '"import math\\n" + agent.extract_code_block({}, "solution")',
-    ),
-)
+_RUN = 'str(agent.execute_code("import math\\n" + reply))'
 
 
 def direct(rng: random.Random, _cases: Sequence[CaseStudy]) -> str:
@@ -86,10 +72,10 @@ def few_shot(rng: random.Random, cases: Sequence[CaseStudy]) -> str | None:
         wording.ROLES,
         wording.EXAMPLE_INSTRUCTIONS,
         temperature=_cool(rng),
-        messages="messages",
+        messages=_after(_EXAMPLES),
     )
     return (
-        f"{listing(_EXAMPLES, pairs)}\n\n\n{_HEAD}{_chat(_EXAMPLES)}    reply = {call}[0]\n"
+        f"{listing(_EXAMPLES, pairs)}\n\n\n{_HEAD}    reply = {call}[0]\n"
         '    return {"answer": reply.strip()}'
     )
 
@@ -143,20 +129,19 @@ def program_vote(rng: random.Random, cases: Sequence[CaseStudy]) -> str | None:
     worked = worked_pairs(rng, cases, least=2, most=3)
     if not worked:
         return None
-    content, code = rng.choice(_FORMS)
     call = _call(
         rng,
         wording.CODER_ROLES,
         wording.CODE_INSTRUCTIONS,
         temperature=_warm(rng),
         count=3,
-        messages="messages",
+        messages=_after(_PROGRAMS),
     )
     return (
         f"from collections import Counter\n\n{listing(_PROGRAMS, worked)}\n\n\n"
-        f"{_HEAD}{_chat(_PROGRAMS, content)}    values = []\n"
+        f"{_HEAD}    values = []\n"
         f"    for reply in {call}:\n        try:\n"
-        f"            values.append(str(agent.execute_code({code.format('reply')})))\n"
+        f"            values.append({_RUN})\n"
         "        except Exception:\n"
         "            values.append(agent.extract_answer_str(reply))\n"
         '    return {"answer": Counter(values).most_common(1)[0][0]}'
@@ -187,25 +172,24 @@ BUILDERS: dict[Family, Builder] = {
 
 
 def _program(rng: random.Random, worked: Sequence[Pair], *, failed: str | None = None) -> str:
-    content, code = rng.choice(_FORMS)
     call = _call(
         rng,
         wording.CODER_ROLES,
         wording.CODE_INSTRUCTIONS,
         temperature=_cool(rng),
-        messages="messages",
+        messages=_after(_PROGRAMS),
     )
     otherwise = failed or "agent.extract_answer_str(reply)"
     return (
-        f"{listing(_PROGRAMS, worked)}\n\n\n{_HEAD}{_chat(_PROGRAMS, content)}"
-        f"    reply = {call}[0]\n"
-        f'    try:\n        return {{"answer": str(agent.execute_code({code.format("reply")}))}}\n'
+        f"{listing(_PROGRAMS, worked)}\n\n\n{_HEAD}    reply = {call}[0]\n"
+        f'    try:\n        return {{"answer": {_RUN}}}\n'
         f'    except Exception:\n        return {{"answer": {otherwise}}}'
     )
 
 
-def _chat(name: str, content: str = "reply") -> str:
-    return _CHAT.format(name=name, content=content)
+def _after(name: str) -> str:
+    """Return the messages of a listing, then the task."""
+    return f"{name} + {_ASK}"
 
 
 def _call(

@@ -51,8 +51,15 @@ def worked_pairs(
 
 
 def listing(name: str, pairs: Sequence[Pair]) -> str:
-    """Return the assignment of `pairs` to `name` as Python source, one pair a line."""
-    lines = [f"    ({_literal(pair.question)}, {_literal(pair.reply)})," for pair in pairs]
+    """Return the assignment of `pairs` to `name` as Python source, one message a line.
+
+    Messages rather than pairs: a small model that quotes a question with commas in it would forget
+    the second half of a pair, but not that an assistant's message follows a user's.
+    """
+    lines = []
+    for pair in pairs:
+        lines.append(f'    {{"role": "user", "content": {_literal(pair.question)}}},')
+        lines.append(f'    {{"role": "assistant", "content": {_literal(pair.reply)}}},')
     return "\n".join([f"{name} = [", *lines, "]"])
 
 
