@@ -176,5 +176,7 @@ def test_any_question_text_makes_valid_workflows(questions: list[str], seed: int
 def examples(draft: WorkflowDraft) -> list[tuple[str, str]]:
     scope: dict[str, Any] = {}
     exec(draft.code, scope)  # noqa: S102 -- our own grammar's text, in a test
-    pairs: list[tuple[str, str]] = scope.get("EXAMPLES") or scope["PROGRAMS"]
-    return pairs
+    messages: list[dict[str, str]] = scope.get("EXAMPLES") or scope["PROGRAMS"]
+    assert [message["role"] for message in messages[:2]] == ["user", "assistant"]
+    texts = [message["content"] for message in messages]
+    return list(zip(texts[::2], texts[1::2], strict=True))
