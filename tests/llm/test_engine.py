@@ -235,6 +235,32 @@ async def test_without_any_json_mode_a_bad_reply_is_asked_for_once_more() -> Non
             assert engine.totals.events["json_unusable"] == 1
 
 
+async def test_usable_replies_are_kept_where_asking_again_for_the_others_fails(
+    record: Record,
+) -> None:
+    """A broken retry of one JSON reply costs no reply that was good: a later run asks for one."""
+    answers = {0: '{"answer": "4"}', 1: "no"}
+    failing = True
+
+    def script(call: int, _: Mapping[str, Any]) -> Step:
+        return Step(fault="500" if failing and call > 0 else None)
+
+    request = question("a", json_keys=("answer",), n=2)
+    with ScriptedEndpoint(script, answer=lambda _, i: answers[i]) as endpoint:
+        async with open_test_engine(
+            endpoint, record=record, retries=0, request_timeout=30.0
+        ) as engine:
+            with pytest.raises(CallFailed):
+                await engine.chat(request, draw="collect/gsm/a")
+        failing, answers[0] = False, '{"answer": "5"}'
+        async with open_test_engine(
+            endpoint, record=record, retries=0, request_timeout=30.0
+        ) as engine:
+            reply = await engine.chat(request, draw="collect/gsm/a")
+    assert reply.texts == ('{"answer": "4"}', '{"answer": "5"}')
+    assert reply.usage.cached == 1
+
+
 async def test_thinking_is_kept_out_of_answers_but_counted() -> None:
     """A reasoning model's thinking costs tokens and shows nowhere."""
     with ScriptedEndpoint(abilities=Abilities(thinking=True)) as endpoint:

@@ -116,7 +116,7 @@ class Engine:
             held, shared = await self._fly(wanted, held)
             replayed = wanted.n if shared else replayed
         else:
-            self._count(wanted, held, replayed=True)
+            self._count(wanted, held)
         return _reply(request, held, replayed=replayed)
 
     async def _fly(
@@ -130,7 +130,7 @@ class Engine:
             (wanted.key, wanted.draw), lambda trip: self._complete(wanted, held, trip)
         )
         if shared:
-            self._count(wanted, replies, replayed=True)
+            self._count(wanted, replies)
         return replies, shared
 
     async def _complete(
@@ -139,7 +139,7 @@ class Engine:
         """Return all choices: those held, and those asked for now."""
         if self._caller is None:
             raise self._unanswered(wanted)
-        self._count(wanted, held, replayed=True)
+        self._count(wanted, held)
         replies = {reply.choice: reply for reply in held}
         while missing := [choice for choice in range(wanted.n) if choice not in replies]:
             size = self._caller.most_choices(wanted.model) or len(missing)
@@ -163,32 +163,27 @@ class Engine:
         completion = await self._paid(wanted, choices, trip)
         self._note(completion)
         texts = list(completion.choices[: len(choices)])
-        prompt_tokens, completion_tokens = completion.prompt_tokens, completion.completion_tokens
         unusable = [i for i, choice in enumerate(texts) if not _usable(choice, wanted)]
         if unusable:
             self.totals.events["json_retry"] += 1
             seed = None if wanted.seed is None else wanted.seed + _RETRY_SEED_STEP
             rest = [choices[i] for i in unusable]
-            again = await self._paid(replace(wanted, seed=seed), rest, trip)
+            try:
+                again = await self._paid(replace(wanted, seed=seed), rest, trip)
+            except BaseException:  # the others are usable, and paid for
+                some = _replies(choices, texts, completion, self._timing.clock() - begun)
+                await self._recorded(wanted, [r for r in some if r.choice not in rest], trip)
+                raise
             self._note(again)
-            prompt_tokens += again.prompt_tokens
-            completion_tokens += again.completion_tokens
+            completion = replace(
+                completion,
+                prompt_tokens=completion.prompt_tokens + again.prompt_tokens,
+                completion_tokens=completion.completion_tokens + again.completion_tokens,
+            )
             for index, choice in zip(unusable, again.choices, strict=False):
                 texts[index] = choice
-            bad = sum(not _usable(choice, wanted) for choice in texts)
-            self.totals.events["json_unusable"] += bad
-        seconds = self._timing.clock() - begun
-        replies = [
-            RecordedReply(
-                choice=number,
-                text=choice.text,
-                finish_reason=choice.finish_reason,
-                prompt_tokens=_share(prompt_tokens, index, 1),
-                completion_tokens=_share(completion_tokens, index, len(texts)),
-                seconds=seconds / len(texts),
-            )
-            for index, (number, choice) in enumerate(zip(choices, texts, strict=False))
-        ]
+            self.totals.events["json_unusable"] += sum(not _usable(c, wanted) for c in texts)
+        replies = _replies(choices, texts, completion, self._timing.clock() - begun)
         return await self._recorded(wanted, replies, trip)
 
     async def _paid(
@@ -222,7 +217,7 @@ class Engine:
     async def _recorded(
         self, wanted: ResolvedRequest, replies: Sequence[RecordedReply], trip: Trip
     ) -> Sequence[RecordedReply]:
-        if self._record is None:
+        if self._record is None or not replies:
             return replies
         trip.paid += 1
         try:
@@ -237,10 +232,9 @@ class Engine:
 
     # ------------------------------------------------------------ counting
 
-    def _count(
-        self, wanted: ResolvedRequest, replies: Sequence[RecordedReply], *, replayed: bool
-    ) -> None:
-        if replies and replayed:
+    def _count(self, wanted: ResolvedRequest, replies: Sequence[RecordedReply]) -> None:
+        """Count replayed replies."""
+        if replies:
             calls = len(replies)
             group = Group(wanted.stage, wanted.benchmark, wanted.model)
             self.totals.add(group, Usage(calls=calls, cached=calls))
@@ -272,11 +266,22 @@ def _usable(choice: Choice, wanted: ResolvedRequest) -> bool:
     return find_json_object(choice.text, wanted.json_keys) is not None
 
 
-def _share(total: int, index: int, parts: int) -> int:
-    """Return the index-th of `parts` shares of `total`; the first one holds the remainder."""
-    if parts == 1:
-        return total if index == 0 else 0
-    return total // parts + (total % parts if index == 0 else 0)
+def _replies(
+    numbers: Sequence[int], texts: Sequence[Choice], cost: Completion, seconds: float
+) -> list[RecordedReply]:
+    """Return `texts` as they are recorded: tokens in shares, what cannot be shared on the first."""
+    share, rest = divmod(cost.completion_tokens, len(texts))
+    return [
+        RecordedReply(
+            choice=number,
+            text=choice.text,
+            finish_reason=choice.finish_reason,
+            prompt_tokens=0 if index else cost.prompt_tokens,
+            completion_tokens=share if index else share + rest,
+            seconds=seconds / len(texts),
+        )
+        for index, (number, choice) in enumerate(zip(numbers, texts, strict=False))
+    ]
 
 
 def _reply(request: ChatRequest, held: Sequence[RecordedReply], *, replayed: int) -> ChatReply:
