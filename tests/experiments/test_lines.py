@@ -147,3 +147,14 @@ def test_curves_are_means_over_seeds_with_their_spread() -> None:
     assert (first["iteration"], first["mean"], first["deviation"]) == (0, 0.2, 0)
     assert (second["mean"], second["low"], second["high"]) == (pytest.approx(0.6), 0.4, 0.8)
     assert second["seeds"] == 2
+
+
+def test_a_curve_that_a_budget_ended_early_keeps_its_last_accuracy() -> None:
+    """A search of fewer iterations than the others counts to their end with what it had found."""
+    cells = [
+        cell("rwr", (1.0,), seed=0, curve=(0.2, 0.4)),
+        cell("rwr", (1.0,), seed=1, curve=(0.2, 0.8, 1.0)),
+    ]
+    last = curve_rows(cells)[-1]
+    assert (last["iteration"], last["seeds"]) == (2, 2)
+    assert (last["low"], last["mean"], last["high"]) == pytest.approx((0.4, 0.7, 1.0))

@@ -51,15 +51,18 @@ def curves_csv(curves: Sequence[Mapping[str, Any]]) -> str:
 
 
 def curve_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """Return mean and spread over seeds of the best validation accuracy at each iteration."""
+    """Return mean and spread over seeds of the best validation accuracy at each iteration.
+
+    A search that its own budget ended early keeps its last accuracy to the end of the others.
+    """
     groups: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in cells:
         if cell.curve:
             groups.setdefault((cell.variant, cell.benchmark, cell.label), []).append(cell)
     rows: list[dict[str, Any]] = []
     for (variant, benchmark, label), own in groups.items():
-        for iteration, values in enumerate(zip(*(cell.curve for cell in own), strict=True)):
-            spread = spread_over_seeds(values)
+        for iteration in range(max(len(cell.curve) for cell in own)):
+            spread = spread_over_seeds([cell.curve[: iteration + 1][-1] for cell in own])
             rows.append(
                 {
                     "variant": variant,
