@@ -28,7 +28,8 @@ class SentContext:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Context]:
         """Open the context here; cache and record are the ones of where it comes from."""
-        async with Resources(self._params, workspace=self._workspace.root) as resources:
+        folder = self._workspace.shared or self._workspace.root  # of a variant: the run's record
+        async with Resources(self._params, workspace=folder) as resources:
             yield Context(
                 params=self._params,
                 project=self._project,

@@ -63,6 +63,7 @@ async def small_model_alone(context: Context) -> AsyncIterator[Context]:
             yield own
         return
     own = copy.copy(context)
+    own.spread = None  # the model is loaded into this program, and not into workers
     # the name stands in cache keys: what this model answers is not what another one did
     own.params = with_executor(
         context.params, ExecutorChoice(POLICY, f"{POLICY} {policy.model}", None)
