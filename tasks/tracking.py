@@ -32,7 +32,7 @@ _PARAM_LENGTH = 6000  # MLflow refuses longer values
 _DIGEST_LENGTH = 36
 _BATCH = 1000  # metrics of one request
 _SAMPLING_SECONDS = 30
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
+_PASSWORD = re.compile(r"(?<=://)[^/\s]+@")
 
 
 @dataclass(frozen=True, slots=True)

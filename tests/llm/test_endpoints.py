@@ -49,6 +49,7 @@ def test_an_address_never_shows_its_secrets() -> None:
     address = Address("http://me:pass-word@host/v1", KEY)
     assert KEY not in repr(address)
     assert address.shown == "http://host/v1"
+    assert Address("http://me:p@ss@host/v1", KEY).shown == "http://host/v1"
     assert address.scrub(f"key {KEY}, pass-word") == "key ***, ***"
 
 

@@ -143,7 +143,7 @@ def test_passwords_in_addresses_never_reach_the_store(store: Path, tracker: Trac
     """Not in parameters, however deep, nor in the store's files."""
     values = {
         "executor": {"base_url": "https://user:hunter2@host/v1"},
-        "list": ["http://a:hunter2@b"],
+        "list": ["http://a:hunter2@b", "http://a:x@hunter2@b"],
     }
     with tracker.run("run") as run_id:
         tracker.params(run_id, values)

@@ -41,7 +41,7 @@ class Address:
     @property
     def shown(self) -> str:
         """The address without a user's name and password."""
-        return re.sub(r"//[^/@]*@", "//", self.base_url)
+        return re.sub(r"//[^/]*@", "//", self.base_url)
 
     @property
     def name(self) -> str:
