@@ -156,7 +156,9 @@ def _measured(context: Context) -> str:
     facts = {
         "executor": executor_facts(params),
         "policy": policy_facts(params),
-        "search": params.search.model_dump(mode="json", include={"turns", "temperature"}),
+        "search": params.search.model_dump(
+            mode="json", include={"turns", "temperature", "corrections"}
+        ),
         "candidates": params.evaluate.first_candidates,
         "seed": params.seed,
         "splits": [
