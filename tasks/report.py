@@ -132,7 +132,12 @@ def _read_named_trajectories(file: Path) -> list[Trajectory]:
 
 
 def _read_first(file: Path) -> list[FirstAccuracy]:
-    data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(
+            f"{file}: cannot be read ({error}). Evaluate again (`w4s evaluate`)."
+        ) from error
     gains: dict[str, Any] = next(
         (value for name, value in data.items() if name.startswith("minus ")), {}
     )
