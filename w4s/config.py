@@ -6,14 +6,13 @@ Reads and checks; it neither applies parameters nor fills in what the environmen
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from w4s.config_errors import explain_invalid
+from w4s.config_layers import lay_over
 from w4s.errors import ConfigError
 
 
@@ -251,107 +250,8 @@ def load_params(
     Raises ConfigError naming file and line, or the setting, of everything that is wrong.
     """
     files = (path, *overlays)
-    merged: dict[str, Any] = {}
-    for file in files:
-        merged = _merge(merged, _read(file))
-    for setting in settings:
-        merged = _merge(merged, _parse_setting(setting))
+    merged = lay_over(files, settings)
     try:
         return Params.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError(_explain(error, files, settings)) from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        message = f"{path}: no such parameter file. Run in the project folder, or name one."
-        raise ConfigError(message) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
-    if loaded is None:
-        return {}
-    if not isinstance(loaded, dict):
-        raise ConfigError(
-            f"{path}: holds a {type(loaded).__name__}; a mapping of parameters is due."
-        )
-    return loaded
-
-
-def _parse_setting(setting: str) -> dict[str, Any]:
-    name, equals, text = setting.partition("=")
-    keys = name.strip().split(".")
-    if not equals or not all(keys):
-        raise ConfigError(
-            f"--set {setting}: section.key=value is due, such as search.iterations=3."
-        )
-    try:
-        value: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {setting}: the value cannot be read as YAML.") from error
-    for key in reversed(keys):
-        value = {key: value}
-    return dict(value)
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]  # both are mappings
-    return merged
-
-
-def _explain(error: ValidationError, files: tuple[Path, ...], settings: tuple[str, ...]) -> str:
-    lines = []
-    for problem in error.errors():
-        keys = [str(part) for part in problem["loc"]]
-        where = _where(keys, files, settings)
-        text = f"{where}: {'.'.join(keys)}: {problem['msg']}"
-        if problem["type"] == "extra_forbidden":
-            text = f"{where}: unknown parameter {'.'.join(keys)!r}.{_suggest(keys)}"
-        elif problem["type"] != "missing":
-            text += f" (found {problem['input']!r})"
-        lines.append(text)
-    return "\n".join(lines)
-
-
-def _where(keys: list[str], files: tuple[Path, ...], settings: tuple[str, ...]) -> str:
-    """Return what set `keys` last: a setting, or a file with its line."""
-    for setting in reversed(settings):
-        named = setting.partition("=")[0].strip().split(".")
-        if named == keys[: len(named)]:
-            return f"--set {setting}"
-    for file in reversed(files):
-        line = _line(file, keys)
-        if line is not None:
-            return f"{file}:{line}"
-    return str(files[0])
-
-
-def _suggest(keys: list[str]) -> str:
-    model: Any = Params
-    for key in keys[:-1]:
-        found = model.model_fields.get(key) if hasattr(model, "model_fields") else None
-        model = found.annotation if found else None
-    names = list(model.model_fields) if hasattr(model, "model_fields") else []
-    close = difflib.get_close_matches(keys[-1], names, n=1)
-    return f" Did you mean {close[0]!r}?" if close else f" Known here: {', '.join(names)}."
-
-
-def _line(file: Path, keys: list[str]) -> int | None:
-    """Return the line of `file` at which the key path ends, or None where it has no such key."""
-    node = yaml.compose(file.read_text(encoding="utf-8"))
-    line: int | None = None
-    for key in keys:
-        if isinstance(node, yaml.MappingNode):
-            pair = next(((k, v) for k, v in node.value if k.value == key), None)
-            if pair is None:
-                return line if line and key == keys[-1] else None
-            line, node = pair[0].start_mark.line + 1, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
-            node = node.value[int(key)]
-            line = node.start_mark.line + 1
-    return line
+        raise ConfigError(explain_invalid(error, Params, files=files, settings=settings)) from error
