@@ -110,6 +110,28 @@ async def test_one_failed_part_of_a_request_loses_none_of_the_others(record: Rec
         assert endpoint.counters.calls == asked + 1
 
 
+async def test_who_asks_again_pays_no_part_that_landed_meanwhile(record: Record) -> None:
+    """A request that was given up records what was on its way; joining it asks for the rest."""
+
+    def script(_: int, body: Mapping[str, Any]) -> Step:
+        return Step(0.6 if body["seed"] == 1 else 0.2)
+
+    request = question("a", n=3)
+    with ScriptedEndpoint(script) as endpoint:
+        async with open_test_engine(endpoint, record=record, concurrency=2) as engine:
+            await engine.chat(question("z"), draw="c/g/z")
+            assert engine._caller is not None
+            engine._caller._learn("m", n=1)
+            first = asyncio.create_task(engine.chat(request, draw="c/g/a"))
+            await asyncio.sleep(0.1)
+            first.cancel()  # two parts are on their way; the third will not be sent
+            await asyncio.sleep(0.3)
+            reply = await engine.chat(request, draw="c/g/a")
+            assert len(reply.texts) == 3
+            assert reply.usage.cached == 2
+    assert endpoint.counters.calls == 1 + 3
+
+
 async def test_a_failed_call_fails_in_the_replay_too(record: Record) -> None:
     """With the same words, so that a workflow that met it ends as it did."""
     with ScriptedEndpoint(lambda _, __: Step(fault="500")) as endpoint:

@@ -169,3 +169,36 @@ async def test_a_record_damaged_behind_its_head_is_one_clear_error(tmp_path: Pat
     path.write_bytes(data)
     with Record(path) as record, pytest.raises(DataError, match=r"r\.sqlite: .* cannot be read"):
         record.read(wanted())
+
+
+def fill_disk(path: Path) -> None:
+    """Let every write into the record fail as on a full disk."""
+    connection = sqlite3.connect(path)
+    for table in ("replies", "failures", "facts"):
+        connection.execute(
+            f"CREATE TRIGGER full_{table} BEFORE INSERT ON {table}"
+            " BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+        )
+    connection.close()
+
+
+async def test_a_full_disk_is_one_clear_error_whatever_is_written(tmp_path: Path) -> None:
+    """Replies, failures and facts: a message with the file, no traceback of SQLite's."""
+    path = tmp_path / "r.sqlite"
+    told = r"r\.sqlite: it cannot be written: .*full.* Free some disk space"
+    with Record(path) as record:
+        fill_disk(path)
+        with pytest.raises(DataError, match=told):
+            await record.write(wanted(), [reply()])
+        with pytest.raises(DataError, match=told):
+            record.note_failure(wanted(), "no reply in time")
+        with pytest.raises(DataError, match=told):
+            record.remember("abilities", {})
+
+
+async def test_a_closed_record_refuses_to_write(tmp_path: Path) -> None:
+    """Nobody is left to answer, so waiting would never end."""
+    record = Record(tmp_path / "r.sqlite")
+    record.close()
+    with pytest.raises(RuntimeError, match="record is closed"):
+        await asyncio.wait_for(record.write(wanted(), [reply()]), 10)

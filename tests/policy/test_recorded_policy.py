@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from tests.fakes import ScriptedPolicy
-from w4s.errors import ReplayError
+from w4s.errors import DataError, ReplayError
 from w4s.llm.record import Record
 from w4s.policy.recorded import RecordedPolicy
 from w4s.types import Message
@@ -40,3 +41,17 @@ async def test_a_replay_asks_nothing(tmp_path: Path) -> None:
         assert await replayed.sample(STATE, n=2, temperature=0.7, seed=1) == asked
         with pytest.raises(ReplayError, match=r"- draw: 'policy//1'\n\+ draw: 'policy//2'"):
             await replayed.sample(STATE, n=2, temperature=0.7, seed=2)
+
+
+async def test_replies_that_cannot_be_kept_are_a_message(tmp_path: Path) -> None:
+    """As on a full disk: the file is named, and SQLite's error does not get through."""
+    path = tmp_path / "policy.sqlite"
+    with Record(path) as record:
+        with sqlite3.connect(path) as connection:
+            connection.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON replies"
+                " BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+            )
+        policy = RecordedPolicy(ScriptedPolicy(["a"]), record, action_tokens=50)
+        with pytest.raises(DataError, match=r"policy\.sqlite: it cannot be written"):
+            await policy.sample(STATE, n=1, temperature=0.7, seed=1)

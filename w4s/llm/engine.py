@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from w4s.concurrency import gather_to_the_end
 from w4s.config import ExecutorParams
-from w4s.errors import BudgetError, DataError, ReplayError
+from w4s.errors import BudgetError, ReplayError
 from w4s.llm.base import CallFailed, ChatReply, ChatRequest
 from w4s.llm.budget import Budget
 from w4s.llm.caller import Caller, Timing
@@ -110,28 +109,33 @@ class Engine:
             endpoint=self._name,
             reasoning_effort=self._params.reasoning_effort,
         )
-        held = [] if self._record is None else self._record.read(wanted)
+        held = self._held(wanted)
         replayed = len(held)
         if replayed < wanted.n:
-            held, shared = await self._fly(wanted, held)
-            replayed = wanted.n if shared else replayed
+            held, replayed = await self._fly(wanted)
         else:
             self._count(wanted, held)
         return _reply(request, held, replayed=replayed)
 
-    async def _fly(
-        self, wanted: ResolvedRequest, held: Sequence[RecordedReply]
-    ) -> tuple[list[RecordedReply], bool]:
+    def _held(self, wanted: ResolvedRequest) -> list[RecordedReply]:
+        return [] if self._record is None else self._record.read(wanted)
+
+    async def _fly(self, wanted: ResolvedRequest) -> tuple[list[RecordedReply], int]:
         """Get what is missing, together with everybody who wants the same.
 
-        Returns the replies, and whether somebody else had asked for them.
+        Returns the replies, and how many were held or asked for by somebody else.
         """
-        replies, shared = await self._flights.join(
-            (wanted.key, wanted.draw), lambda trip: self._complete(wanted, held, trip)
-        )
+        held: list[RecordedReply] = []
+
+        def begin(trip: Trip) -> Coroutine[Any, Any, list[RecordedReply]]:
+            nonlocal held
+            held = self._held(wanted)  # each time: a flight that was given up recorded its part
+            return self._complete(wanted, held, trip)
+
+        replies, shared = await self._flights.join((wanted.key, wanted.draw), begin)
         if shared:
             self._count(wanted, replies)
-        return replies, shared
+        return replies, wanted.n if shared else len(held)
 
     async def _complete(
         self, wanted: ResolvedRequest, held: Sequence[RecordedReply], trip: Trip
@@ -222,11 +226,6 @@ class Engine:
         trip.paid += 1
         try:
             return await self._record.write(wanted, replies)
-        except (sqlite3.Error, OSError) as error:
-            raise DataError(
-                f"{self._record.path}: replies cannot be recorded: {error}. "
-                "Free some disk space or mend the file, then start again."
-            ) from error
         finally:
             trip.paid -= 1
 

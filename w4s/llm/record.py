@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from w4s.llm.record_file import UNKNOWN_ENDPOINT, connect, damaged
+from w4s.llm.record_file import UNKNOWN_ENDPOINT, connect, damaged, writing
 from w4s.llm.request import ResolvedRequest
 
 _GATHER_SECONDS = 0.002  # replies of this time share a flush and a switch of threads
@@ -85,15 +85,21 @@ class Record:
         self.close()
 
     def close(self) -> None:
-        """Write what is due and fold the log into the one file. Does nothing the second time."""
+        """Write what is due and fold the log into the one file. Does nothing the second time.
+
+        Raises DataError where the disk refuses the folding; nothing is lost then.
+        """
         if self._closed:
             return
         self._closed = True
         self._hand_over()
         self._queue.put(None)
         self._thread.join()
-        self._reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._reader.close()
+        try:
+            with writing(self.path):
+                self._reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._reader.close()
 
     def read(self, request: ResolvedRequest) -> list[RecordedReply]:
         """Return the recorded texts of a request's draw, in order of choice.
@@ -112,14 +118,17 @@ class Record:
         """Record replies and return, when they are durable, what the record now holds.
 
         That differs from `replies` where another process recorded the same draw first.
-        Raises OSError or sqlite3.Error where the disk refuses.
+        Raises DataError where the disk refuses, RuntimeError after `close`.
         """
+        if self._closed:  # nobody would answer
+            raise RuntimeError(f"{self.path}: the record is closed")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[list[RecordedReply]] = loop.create_future()
         self._due.append(_Write(request, replies, done))
         if len(self._due) == 1:
             loop.call_later(_GATHER_SECONDS, self._hand_over)
-        return await done
+        with writing(self.path):
+            return await done
 
     def _hand_over(self) -> None:
         due, self._due = self._due, []
@@ -132,10 +141,10 @@ class Record:
         return None if row is None else json.loads(row[0])
 
     def remember(self, name: str, value: Any) -> None:
-        """Keep a JSON value under `name`."""
-        self._reader.execute(
-            "INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value, sort_keys=True))
-        )
+        """Keep a JSON value under `name`. Raises DataError where the disk refuses."""
+        row = (name, json.dumps(value, sort_keys=True))
+        with writing(self.path):
+            self._reader.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", row)
 
     # ------------------------------------------------------------ for replays
 
@@ -150,20 +159,25 @@ class Record:
     def adopt(self, endpoint: str, *, model: str) -> None:
         """Take what is recorded of `model` without an endpoint for replies of `endpoint`."""
         if UNKNOWN_ENDPOINT in self.endpoints(model):
-            self._reader.execute(
-                "UPDATE OR IGNORE replies SET endpoint = ? WHERE endpoint = ? AND model = ?",
-                (endpoint, UNKNOWN_ENDPOINT, model),
-            )
+            with writing(self.path):
+                self._reader.execute(
+                    "UPDATE OR IGNORE replies SET endpoint = ? WHERE endpoint = ? AND model = ?",
+                    (endpoint, UNKNOWN_ENDPOINT, model),
+                )
 
     def note_failure(self, request: ResolvedRequest, text: str) -> None:
-        """Keep that a request's draw got no reply, so that a replay meets the same failure."""
-        self._reader.execute(
-            "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (*_address(request), *_group(request), text, time.time()),
-        )
-        self._reader.execute(
-            "INSERT OR IGNORE INTO requests VALUES (?, ?)", (request.key, request.canonical)
-        )
+        """Keep that a request's draw got no reply, so that a replay meets the same failure.
+
+        Raises DataError where the disk refuses.
+        """
+        with writing(self.path):
+            self._reader.execute(
+                "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*_address(request), *_group(request), text, time.time()),
+            )
+            self._reader.execute(
+                "INSERT OR IGNORE INTO requests VALUES (?, ?)", (request.key, request.canonical)
+            )
 
     def failure(self, request: ResolvedRequest) -> str | None:
         """Return why a request's draw got no reply, or None where that is not recorded."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from w4s.errors import DataError
@@ -92,6 +94,18 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
             connection.close()
         raise
     return connection
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Make a write that the disk or SQLite refuses a DataError."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise DataError(
+            f"{path}: it cannot be written: {error}. "
+            "Free some disk space or mend the file, then start again."
+        ) from error
 
 
 def damaged(path: Path, error: Exception) -> DataError:
