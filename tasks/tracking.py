@@ -33,6 +33,7 @@ _DIGEST_LENGTH = 36
 _BATCH = 1000  # metrics of one request
 _SAMPLING_SECONDS = 30
 _PASSWORD = re.compile(r"(?<=://)[^/\s]+@")
+_QUERY = re.compile(r"(://[^\s?#\"']*)[?#][^\s\"'\]},]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +203,8 @@ def _open(uri: str, experiment: str, artifacts: Path, workspace: Path) -> Tracke
 
 
 def without_password(text: str) -> str:
-    """Return `text` with every `user:password@` taken out of its addresses."""
-    return _PASSWORD.sub("", text)
+    """Return `text` with every `user:password@` and every query taken out of its addresses."""
+    return _QUERY.sub(r"\1", _PASSWORD.sub("", text))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

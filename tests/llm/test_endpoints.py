@@ -53,6 +53,14 @@ def test_an_address_never_shows_its_secrets() -> None:
     assert address.scrub(f"key {KEY}, pass-word") == "key ***, ***"
 
 
+def test_an_address_never_shows_its_query() -> None:
+    """Some endpoints take their key there. Without a path it could be a password as well."""
+    address = Address("http://host/v1?api_key=very-secret&version=2", KEY)
+    assert address.shown == "http://host/v1"
+    assert address.scrub("no such key: very-secret, version 2") == "no such key: ***, version 2"
+    assert Address("http://host?api_key=se@cret").shown == "http://***"
+
+
 def test_the_client_is_imported_only_when_an_engine_is_opened() -> None:
     """`import w4s` stays quick."""
     code = "import sys, w4s.llm.open; sys.exit('httpx2' in sys.modules)"

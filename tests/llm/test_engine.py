@@ -437,6 +437,17 @@ async def test_the_key_is_found_nowhere(tmp_path: Path, caplog: pytest.LogCaptur
         assert KEY.encode() not in file.read_bytes()
 
 
+async def test_a_key_at_the_end_of_a_long_message_is_not_cut_in_two() -> None:
+    """A message is shortened when the key is out of it: half of one would show."""
+    with ScriptedEndpoint(lambda _, __: Step(fault="401")) as endpoint:
+        for length in range(370, 400, 3):
+            endpoint.quoted = "x" * length + KEY
+            async with open_test_engine(endpoint) as engine:
+                with pytest.raises(EndpointError) as caught:
+                    await engine.chat(question("a"), draw="collect/gsm/a")
+            assert KEY[:4] not in str(caught.value)
+
+
 async def test_an_outage_does_not_show_the_key() -> None:
     """The error of an endpoint that stays overloaded quotes its last word without the key."""
     with ScriptedEndpoint(lambda _, __: Step(fault="503")) as endpoint:

@@ -142,7 +142,7 @@ def test_a_stage_has_its_own_experiment_and_says_what_it_read(
 def test_passwords_in_addresses_never_reach_the_store(store: Path, tracker: Tracker) -> None:
     """Not in parameters, however deep, nor in the store's files."""
     values = {
-        "executor": {"base_url": "https://user:hunter2@host/v1"},
+        "executor": {"base_url": "https://user:hunter2@host/v1?api_key=hunter2"},
         "list": ["http://a:hunter2@b", "http://a:x@hunter2@b"],
     }
     with tracker.run("run") as run_id:

@@ -32,6 +32,7 @@ from w4s.llm.transport import ChatClient
 _FIRST_BACKOFF_SECONDS = 0.25
 _LONGEST_BACKOFF_SECONDS = 20.0
 _LONGEST_PROBE_SECONDS = 5.0
+_LONGEST_TEXT = 400  # characters of a fault
 _MOST_ADAPTATIONS = 16  # of one call: an endpoint that refuses everything ends it
 
 logger = logging.getLogger(__name__)
@@ -159,6 +160,7 @@ class Caller:
         self, request: ResolvedRequest, body: dict[str, Any], trip: Trip
     ) -> Completion:
         assert self._client is not None
+        assert self._address is not None
         self._totals.events["request"] += 1
         self._totals.in_flight += 1
         trip.paid += 1
@@ -171,14 +173,18 @@ class Caller:
         try:
             payload = json.loads(content)
         except (ValueError, RecursionError) as error:
-            raise MalformedReply(f"no JSON: {content[:80]!r}") from error
+            told = self._address.scrub(content.decode("utf-8", "replace"))
+            raise MalformedReply(f"no JSON: {told[:80]!r}") from error
         characters = sum(len(message.content) for message in request.messages)
         return read_completion(payload, prompt_characters=characters)
 
     def _scrubbed(self, fault: Fault) -> Fault:
-        """Return `fault` without the key, should the endpoint quote it: its text is logged."""
+        """Return `fault` shortened and without the key: its text is logged.
+
+        A key that the endpoint quotes goes first: cut in two it would not be known again.
+        """
         assert self._address is not None
-        return replace(fault, text=self._address.scrub(fault.text))
+        return replace(fault, text=self._address.scrub(fault.text)[:_LONGEST_TEXT])
 
     def _succeeded(self, request: ResolvedRequest, completion: Completion, *, asked: int) -> None:
         if self._outage.ended():

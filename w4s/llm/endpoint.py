@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from w4s.config import EmbeddedParams, ExecutorParams
 from w4s.errors import ConfigError, EndpointError
@@ -18,6 +18,8 @@ from w4s.llm.embedded import EmbeddedServer
 
 EMBEDDED_MODEL = "embedded"
 _DEFAULT_BASE_URL = "https://api.openai.com/v1"
+_SHORTEST_SECRET = 8  # of a query's values: "1" would make holes in every message
+_UNCLEAR = re.compile(r"//[^/]*[?#][^/]*@.*")  # a password, or a query: neither is to be seen
 _PORTS = {"http": 80, "https": 443}
 NO_KEY = "none"  # the client wants one; a local server looks at none
 
@@ -40,21 +42,26 @@ class Address:
 
     @property
     def shown(self) -> str:
-        """The address without a user's name and password."""
-        return re.sub(r"//[^/]*@", "//", self.base_url)
+        """The address without a user's name and password, and without a query."""
+        if _UNCLEAR.search(self.base_url):
+            return _UNCLEAR.sub("//***", self.base_url)
+        return re.sub(r"//[^/]*@", "//", self.base_url).partition("?")[0].partition("#")[0]
 
     @property
     def name(self) -> str:
         """The endpoint's name in the record: scheme, host, port where unusual, path."""
-        parts = urlsplit(self.shown)
+        parts = urlsplit(self.base_url)
         host = parts.hostname or ""
         host = f"[{host}]" if ":" in host else host
         port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
         return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
     def scrub(self, text: str) -> str:
-        """Return `text` without the key, should an endpoint quote it."""
-        secrets = [self.api_key if self.api_key != NO_KEY else "", _password(self.base_url)]
+        """Return `text` without key, password and query, should an endpoint quote them."""
+        parts = urlsplit(self.base_url)
+        values = [value for _, value in parse_qsl(parts.query) if len(value) >= _SHORTEST_SECRET]
+        key = "" if self.api_key == NO_KEY else self.api_key
+        secrets = [key, parts.password, parts.query, *values]
         for secret in filter(None, secrets):
             text = text.replace(secret, "***")
         return text
@@ -182,7 +189,3 @@ def _no_address(address: Address) -> ConfigError:
     return ConfigError(
         f"executor.base_url: {address.shown!r} is no address; it should look like https://host/v1."
     )
-
-
-def _password(base_url: str) -> str:
-    return urlsplit(base_url).password or ""

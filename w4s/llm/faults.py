@@ -15,7 +15,6 @@ _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "b
 _OVERLOADED = frozenset({502, 503, 504, 529})
 _UNUSABLE_REQUEST = frozenset({400, 413, 414, 415, 422})
 _FATAL = frozenset({401, 402, 403, 404})
-_LONGEST_TEXT = 400
 
 
 class Remedy(Enum):
@@ -30,7 +29,10 @@ class Remedy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A failed attempt, classified. `parameter` is the one that the endpoint complains of."""
+    """A failed attempt, classified. `parameter` is the one that the endpoint complains of.
+
+    `text` is all that was said, and may quote the key.
+    """
 
     remedy: Remedy
     text: str
@@ -70,9 +72,9 @@ def classify(error: Exception) -> Fault:
     if isinstance(error, httpx2.HTTPError):
         unreached = isinstance(error, httpx2.ConnectError)
         remedy = Remedy.WAIT if unreached else Remedy.RETRY
-        return Fault(remedy, f"connection failed ({type(error).__name__}: {error})"[:_LONGEST_TEXT])
+        return Fault(remedy, f"connection failed ({type(error).__name__}: {error})")
     if isinstance(error, MalformedReply):
-        return Fault(Remedy.RETRY, f"malformed reply: {error}"[:_LONGEST_TEXT])
+        return Fault(Remedy.RETRY, f"malformed reply: {error}")
     raise error
 
 
@@ -81,7 +83,7 @@ def _of_status(error: RefusedRequest) -> Fault:
     code = str(body.get("code") or body.get("type") or "")
     parameter = body.get("param")
     message = body.get("message") or error.content.decode("utf-8", "replace")
-    text = f"{status} {message}"[:_LONGEST_TEXT]
+    text = f"{status} {message}"
     quota = {code, str(body.get("type"))} & _QUOTA_CODES
     if status in _FATAL or quota:
         remedy = Remedy.STOP
