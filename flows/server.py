@@ -40,7 +40,7 @@ def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     home.mkdir(parents=True, exist_ok=True)
-    port, log = _free_port(), home / "server.log"
+    port, log = free_port(), home / "server.log"
     url = f"http://127.0.0.1:{port}/api"
     with log.open("wb") as stream:
         command = [sys.executable, "-m", "flows.server", str(port), str(os.getpid())]
@@ -68,7 +68,8 @@ def _environment() -> dict[str, str]:
     return child_environment({**extra, "PREFECT__SERVER_FINAL": "1", "PYTHONPATH": path})
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

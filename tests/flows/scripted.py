@@ -14,6 +14,7 @@ import yaml
 from tests.endpoint import ScriptedEndpoint, Step
 
 PROJECT = Path(__file__).resolve().parents[2]
+server_url: str | None = None  # set by the fixture `shared_server`
 REPLY = """I will {how}.
 ```python
 def workflow(agent, task: str) -> dict:
@@ -79,4 +80,5 @@ def environment() -> dict[str, str]:
     """Return the environment of a command that must not see this process's tools."""
     removed = {"PREFECT_API_URL", "PREFECT_HOME", "MLFLOW_TRACKING_URI"}
     kept = {name: value for name, value in os.environ.items() if name not in removed}
-    return {**kept, "PYTHONPATH": str(PROJECT), "OPENAI_API_KEY": "none"}
+    server = {"PREFECT_API_URL": server_url} if server_url else {}
+    return {**kept, **server, "PYTHONPATH": str(PROJECT), "OPENAI_API_KEY": "none"}

@@ -12,7 +12,11 @@ import pytest
 from tests.endpoint import ScriptedEndpoint
 from tests.flows.scripted import PROJECT, environment, scripted_endpoint, write_project
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+    pytest.mark.usefixtures("shared_server"),
+]
 
 
 @pytest.fixture

@@ -63,6 +63,7 @@ def test_dvc_has_every_experiment_and_real_parameters() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("shared_server")
 @pytest.mark.timeout(1500)
 def test_an_experiment_shares_what_a_run_computed(
     tmp_path: Path, endpoint: ScriptedEndpoint

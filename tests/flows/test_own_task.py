@@ -14,7 +14,11 @@ import pytest
 from tests.endpoint import ScriptedEndpoint
 from tests.flows.scripted import REPLY, environment, write_project
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1500),
+    pytest.mark.usefixtures("shared_server"),
+]
 
 
 def answer(body: Mapping[str, Any], index: int) -> str:

@@ -60,6 +60,7 @@ def test_a_question_is_replayed_without_an_endpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("shared_server")
 @pytest.mark.timeout(1500)
 def test_a_run_is_replayed_from_its_record_alone(tmp_path: Path) -> None:
     """Same results with the endpoint gone and unconfigured.
