@@ -153,8 +153,13 @@ def _ends(interval: Mapping[str, float]) -> tuple[float, float, float]:
 
 def _read_losses(file: Path) -> dict[str, list[tuple[float, float]]]:
     found: dict[str, list[tuple[float, float]]] = {}
-    with file.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            points = found.setdefault(row["objective"], [])
-            points.append((float(row["step"]), float(row["loss"])))
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream):
+                points = found.setdefault(row["objective"], [])
+                points.append((float(row["step"]), float(row["loss"])))
+    except (KeyError, TypeError, ValueError, csv.Error) as error:  # a column, a value, the text
+        raise DataError(
+            f"{file}: cannot be read ({error!r}). Train again (`w4s train`)."
+        ) from error
     return found

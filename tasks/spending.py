@@ -6,6 +6,7 @@ All engines that a command opens count on the same totals.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -13,7 +14,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from tasks.progress import Progress
-from tasks.tracking import Point, Tracker
+from tasks.tracking import STORE_ERRORS, Point, Tracker
 from w4s.config import Params
 from w4s.llm.calls import CallFilter, measure_calls
 from w4s.llm.open import known_prices, record_path
@@ -22,6 +23,7 @@ from w4s.report.costs import cost_rows, write_costs
 from w4s.types import Usage
 
 _LOG_EVERY_SECONDS = 10.0
+logger = logging.getLogger(__name__)
 _TOTALS: ContextVar[Totals | None] = ContextVar("totals", default=None)
 
 
@@ -37,22 +39,24 @@ async def watch_spending(
     """Count what is asked within the block; write `folder`/costs.json at its end, however it ends.
 
     Meanwhile the totals stand in the progress line, and in MLflow as metrics of the run by its
-    seconds.
+    seconds. Figures that MLflow does not take are a warning in the log.
     """
     totals = Totals(known_prices(params.executor))
     token = _TOTALS.set(totals)
     progress.spending(totals.line)
     begun = time.monotonic()
-    logging = asyncio.create_task(_log_on(tracker, run_id, totals, begun))
+    live = asyncio.create_task(_log_on(tracker, run_id, totals, begun))
     try:
         yield totals
     finally:
         _TOTALS.reset(token)
-        logging.cancel()
-        with suppress(asyncio.CancelledError):
-            await logging
-        tracker.metrics(run_id, spending_points(totals, int(time.monotonic() - begun)))
-        _write(params, totals, folder)
+        live.cancel()
+        try:
+            with suppress(asyncio.CancelledError):
+                await live
+            _log(tracker, run_id, totals, begun)
+        finally:
+            _write(params, totals, folder)
 
 
 def spending_points(totals: Totals, step: int) -> list[Point]:
@@ -81,5 +85,13 @@ async def _log_on(tracker: Tracker, run_id: str, totals: Totals, begun: float) -
         usage = totals.usage
         if usage != logged:
             logged = usage
-            points = spending_points(totals, int(time.monotonic() - begun))
-            await asyncio.to_thread(tracker.metrics, run_id, points)
+            await asyncio.to_thread(_log, tracker, run_id, totals, begun)
+
+
+def _log(tracker: Tracker, run_id: str, totals: Totals, begun: float) -> None:
+    """Log the totals. A store that fails costs a point of a curve, and not the run."""
+    points = spending_points(totals, int(time.monotonic() - begun))
+    try:
+        tracker.metrics(run_id, points)
+    except STORE_ERRORS as error:
+        logger.warning("MLflow did not take what was spent: %s", error)

@@ -19,6 +19,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
@@ -26,6 +27,9 @@ logging.getLogger("alembic").setLevel(logging.ERROR)
 
 PAGES = "W4S_MLFLOW_PAGES"
 """The environment variable with the address of MLflow's pages, where the store has none."""
+
+STORE_ERRORS = (MlflowException, OSError)
+"""What a store that is away, full or locked raises."""
 
 _LOCAL_PAGES = "http://127.0.0.1:5000"  # where `w4s ui` and `w4s up` serve them
 _PARAM_LENGTH = 6000  # MLflow refuses longer values

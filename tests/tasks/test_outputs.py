@@ -13,6 +13,7 @@ import pytest
 
 from tasks.context import Context
 from tasks.methods import finished_methods
+from tasks.report import write_report
 from tasks.results import compare_policies, make_row, write_results
 from tasks.searches import ExampleScore, FinishedSearch, Searches, read_searches, write_searches
 from tasks.trajectories import best_accuracy, summarise, write_collection
@@ -254,3 +255,16 @@ def test_what_a_race_stopped_early_is_not_the_best() -> None:
     assert figures["best_accuracy"] == 0.5
     assert figures["raced_out_share"] == 0.5
     assert figures["saved_calls"] == 12.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"objective,step,loss\nrwr,1\n", b"objective,step,loss\nrwr,1,low\n", b"step\n1\n", b"\xff\n"],
+)
+def test_losses_that_cannot_be_read_are_a_message(tmp_path: Path, text: bytes) -> None:
+    """Named with the file and what to do, whatever is damaged."""
+    workspace = Workspace(tmp_path)
+    workspace.training.mkdir(parents=True)
+    (workspace.training / "losses.csv").write_bytes(text)
+    with pytest.raises(DataError, match=r"losses\.csv: cannot be read .*w4s train"):
+        write_report(load_params(PARAMS), workspace, project=tmp_path)

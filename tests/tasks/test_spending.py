@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 import tasks.spending
 from tasks.progress import Silent, Spent
@@ -37,9 +38,13 @@ class FakeTracker:
 
     def __init__(self) -> None:
         self.logged: list[dict[str, float]] = []
+        self.refusals = 0
 
     def metrics(self, run_id: str, points: list[Point]) -> None:
         assert run_id == "run"
+        if self.refusals:
+            self.refusals -= 1
+            raise MlflowException("database is locked")
         self.logged.append({point.name: point.value for point in points})
 
 
@@ -83,3 +88,32 @@ def test_totals_are_live_and_the_table_is_written_even_after_an_error(
     assert (row.stage, row.calls, row.recorded_calls, row.usd) == ("search", 1, 1, None)
     assert total.recorded_tokens == 15
     assert current_totals() is None
+
+
+def test_a_store_that_fails_once_costs_one_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next figures are logged, with a warning; the table is there although the last fail."""
+    monkeypatch.setattr(tasks.spending, "_LOG_EVERY_SECONDS", 0.01)
+    tracker = FakeTracker()
+    tracker.refusals = 1
+
+    async def work() -> None:
+        await _record(tmp_path)
+        watch: Any = watch_spending(
+            load_params(PARAMS),
+            folder=tmp_path,
+            tracker=cast(Tracker, tracker),
+            run_id="run",
+            progress=Silent(),
+        )
+        async with watch as totals:
+            async with asyncio.timeout(20):
+                while not tracker.logged:
+                    totals.add(Group("search", "gcd", "m"), Usage(1, 10, 5))
+                    await asyncio.sleep(0.01)
+            tracker.refusals = 1
+
+    asyncio.run(work())
+    assert caplog.text.count("did not take what was spent: database is locked") == 2
+    assert read_costs(tmp_path)
