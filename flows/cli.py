@@ -82,7 +82,8 @@ def search(
             raise typer.BadParameter("goes with --task", param_hint="--policy")
         _stage("search", profile, params, given)
         return
-    from flows.cli_task import OWN_TASK, own_task_settings
+    from flows.cli_task import OWN_TASK
+    from tasks.own_task import own_task_settings
 
     options = Options(params=params, profile=profile, settings=tuple(given))
     own = own_task_settings(task, options=options, policy=policy)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -11,11 +10,9 @@ from pathlib import Path
 
 from tasks.options import Options
 from w4s.benchmarks.base import Benchmark
-from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.registry import get_benchmark
 from w4s.config import Params
-from w4s.errors import ConfigError, DataError, W4SError
-from w4s.llm.endpoint import EMBEDDED_MODEL
+from w4s.errors import W4SError
 from w4s.starter import write_starter
 from w4s.task_check import (
     ROWS,
@@ -28,7 +25,6 @@ from w4s.task_check import (
 from w4s.types import Problem
 
 OWN_TASK = "own_task"
-SHIPPED_ADAPTER = Path("adapters") / "warm_start"
 
 
 def begin_task(folder: str, *, options: Options) -> None:
@@ -51,44 +47,6 @@ def check_task(task: str, *, options: Options) -> bool:
     found = "1 problem found.\n" if bad == 1 else f"{bad} problems found.\n"
     sys.stdout.write(found if bad else "Everything is ready to search.\n")
     return not bad
-
-
-def own_task_settings(task: str, *, options: Options, policy: str | None) -> list[str]:
-    """Return the settings that make a run a search on `task` alone, without training.
-
-    `policy` is a folder with a trained adapter; without one the embedded policy starts from the
-    adapter that comes with the project. A profile decides the workspace where there is one.
-    Raises ConfigError for a wrong task file or adapter, and DataError for rows that are wrong or
-    too few, before anything is started.
-    """
-    path = Path(task)
-    sizes = check_sizes(all_problems(get_benchmark(task)), options.load().benchmarks)
-    if not sizes.good:
-        raise DataError(f"{task}: {sizes.text}")
-    settings = [f'benchmarks.seen=["{path.as_posix()}"]', "benchmarks.unseen=[]"]
-    settings.append("train.objectives=[]")
-    if options.profile is None:
-        settings.append(f"workspace=runs/{benchmark_label(str(path))}")
-    adapter = _adapter(policy, options=options)
-    if adapter is not None:
-        settings += ["warm_start.enabled=true", f"warm_start.adapter={json.dumps(str(adapter))}"]
-    return settings
-
-
-def _adapter(policy: str | None, *, options: Options) -> Path | None:
-    """Return the adapter to start from, None where the parameters decide."""
-    params = options.load()
-    if policy is not None:
-        if params.policy.base_url is not None:
-            raise ConfigError(
-                f"--policy {policy}: policy.base_url is set, so no adapter can be applied here. "
-                "Let the server load it and name it in policy.model."
-            )
-        return Path(policy).resolve()
-    warm_start, shipped = params.warm_start, options.project / SHIPPED_ADAPTER
-    embedded = params.policy.base_url is None and params.policy.model == EMBEDDED_MODEL
-    chosen = embedded and warm_start.enabled and warm_start.adapter is None and shipped.is_dir()
-    return SHIPPED_ADAPTER if chosen else None
 
 
 async def _check(task: str, options: Options) -> list[Finding]:

@@ -6,7 +6,6 @@ never write the same files.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -24,7 +23,9 @@ from flows.stage import run_recipes
 from flows.train import train_stage
 from flows.warm_start import warm_start_stage
 from tasks.options import PARAMS_FILE, Options
+from tasks.own_task import own_task_settings
 from tasks.trajectories import FILE
+from w4s.benchmarks.custom import benchmark_label
 from w4s.errors import W4SError
 from w4s.trajectories import read_trajectories
 
@@ -54,13 +55,13 @@ async def nightly_collection(
 ) -> None:
     """Collect `more_episodes` more episodes of every seen benchmark than there are already.
 
-    The first night collects `collect.episodes`. Episodes of earlier nights are found finished,
-    unless what they depend on has changed: then they are played anew.
+    There are never fewer than `collect.episodes`, which the first night collects. Episodes of
+    earlier nights are found finished, unless what they depend on has changed: then they are
+    played anew.
     """
     chosen = [WORKSPACE, *(settings or [])]
-    have = collected_episodes(Options(params, profile, tuple(chosen)))
-    if have:
-        chosen.append(f"collect.episodes={have + more_episodes}")
+    episodes = due_episodes(Options(params, profile, tuple(chosen)), more=more_episodes)
+    chosen.append(f"collect.episodes={episodes}")
     await run_recipes("collect", COLLECTION, params=params, profile=profile, settings=chosen)
 
 
@@ -85,10 +86,11 @@ async def search_on_demand(
 ) -> None:
     """Search a workflow for one benchmark or task file, and test it. Trains nothing.
 
-    `policy` is the folder of a trained adapter; without one the configured policy searches. The
-    files lie in `runs/on-demand/BENCHMARK`.
+    `policy` is the folder of a trained adapter; without one the policy starts as that of
+    `w4s search --task`. The files lie in `runs/on-demand/BENCHMARK`.
     """
-    chosen = demanded_settings(benchmark, policy=policy)
+    options = Options(params, profile, tuple(settings or []))
+    chosen = demanded_settings(benchmark, options=options, policy=policy)
     if iterations is not None:
         chosen.append(f"search.iterations={iterations}")
     if seeds is not None:
@@ -117,20 +119,20 @@ def reproduce(targets: list[str] | None = None) -> str:
     return said
 
 
-def demanded_settings(benchmark: str, *, policy: str | None) -> list[str]:
-    """Return the settings of a search on one benchmark, or task file, without training."""
-    path = Path(benchmark)
-    name = path.resolve().parent.name if path.name == "task.yaml" else path.stem
-    settings = [
-        f"benchmarks.seen={json.dumps([benchmark])}",
-        "benchmarks.unseen=[]",
-        "train.objectives=[]",
-        f"workspace=runs/on-demand/{name}",
-    ]
-    if policy is not None:
-        adapter = json.dumps(str(Path(policy).resolve()))
-        settings += ["warm_start.enabled=true", f"warm_start.adapter={adapter}"]
-    return settings
+def demanded_settings(benchmark: str, *, options: Options, policy: str | None) -> list[str]:
+    """Return the settings of a search on one benchmark, or task file, without training.
+
+    Raises ConfigError and DataError as `own_task_settings`.
+    """
+    own = own_task_settings(benchmark, options=options, policy=policy)
+    return [*own, f"workspace=runs/on-demand/{benchmark_label(benchmark)}"]
+
+
+def due_episodes(options: Options, *, more: int) -> int:
+    """Return how many episodes there are to be after a night that adds `more` of them."""
+    have = collected_episodes(options)
+    configured = options.load().collect.episodes
+    return max(configured, have + more) if have else configured
 
 
 def collected_episodes(options: Options) -> int:

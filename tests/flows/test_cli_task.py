@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli_task import own_task_settings
 from tasks.options import Options
+from tasks.own_task import own_task_settings
 from tests.endpoint import ScriptedEndpoint
 from w4s.config import Params, load_params
 from w4s.errors import ConfigError, DataError

@@ -10,7 +10,9 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow, load_flow_from_entrypoint
 
 from tasks.options import Options
+from tasks.own_task import SHIPPED_ADAPTER
 from w4s.config import load_params
+from w4s.errors import DataError
 from w4s.trajectories import write_trajectories
 from w4s.types import Trajectory
 
@@ -47,21 +49,35 @@ def test_the_settings_of_a_scheduled_run_are_parameters(monkeypatch: pytest.Monk
     params = load_params(Path("params.yaml"), settings=(scheduled.WORKSPACE, "collect.episodes=5"))
     assert params.workspace == Path("runs/scheduled")
     assert params.collect.episodes == 5
-    for benchmark, name in (
-        ("gcd", "gcd"),
-        ("my task/task.yaml", "my task"),
-        ("x/own.yaml", "own"),
-    ):
-        settings = scheduled.demanded_settings(benchmark, policy="some folder")
-        params = load_params(Path("params.yaml"), settings=tuple(settings))
-        assert params.benchmarks.all == (benchmark,)
-        assert params.workspace == Path("runs/on-demand") / name
-        assert params.warm_start.adapter == PROJECT / "some folder"
+
+
+def test_a_demanded_search_runs_as_a_search_on_a_task_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its own workspace, from the same adapter, and with rows that are looked at first."""
+    from flows.scheduled import demanded_settings
+
+    monkeypatch.chdir(PROJECT)
+    (tmp_path / "my task").mkdir()
+    own = tmp_path / "my task" / "task.yaml"
+    own.write_text("data: d.csv\ndescription: Name a capital city.\nscorer: exact\n")
+    rows = "".join(f"Capital of country {i}?,City {i}\n" for i in range(80))
+    (own.parent / "d.csv").write_text("question,answer\n" + rows)
+    for benchmark, name in (("gcd", "gcd"), (str(own), "my task")):
+        for policy, adapter in (("some folder", PROJECT / "some folder"), (None, SHIPPED_ADAPTER)):
+            settings = demanded_settings(benchmark, options=Options(), policy=policy)
+            params = load_params(Path("params.yaml"), settings=tuple(settings))
+            assert params.benchmarks.all == (benchmark,)
+            assert params.workspace == Path("runs/on-demand") / name
+            assert params.warm_start.adapter == adapter
+    (own.parent / "d.csv").write_text("question,answer\na,1\n")
+    with pytest.raises(DataError, match="1 different questions"):
+        demanded_settings(str(own), options=Options(), policy=None)
 
 
 def test_a_night_counts_the_episodes_that_are_there(tmp_path: Path) -> None:
-    """None at first; then one more than the last one's number."""
-    from flows.scheduled import collected_episodes
+    """None at first; then one more than the last one's number. More that are configured count."""
+    from flows.scheduled import collected_episodes, due_episodes
 
     (tmp_path / "params.yaml").write_text((PROJECT / "params.yaml").read_text())
     options = Options(params=os.fspath(tmp_path / "params.yaml"))
@@ -69,3 +85,6 @@ def test_a_night_counts_the_episodes_that_are_there(tmp_path: Path) -> None:
     found = [Trajectory("gcd", episode, 0, 0, "model", ()) for episode in (0, 1, 2)]
     write_trajectories(tmp_path / "outputs/trajectories/trajectories.jsonl", found)
     assert collected_episodes(options) == 3
+    assert due_episodes(options, more=1) == 4
+    more = Options(params=options.params, settings=("collect.episodes=10",))
+    assert due_episodes(more, more=1) == 10
