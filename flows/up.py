@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from tasks.settings import child_environment
 from w4s.errors import W4SError
@@ -26,6 +26,7 @@ LOOPBACK = "127.0.0.1"
 POOL = "local"
 START_SECONDS = 300
 STOP_SECONDS = 30
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class ServiceError(W4SError):
@@ -94,20 +95,27 @@ def run_services(place: Place, found: Sequence[Service], *, tell: Tell) -> None:
     Raises ServiceError where one does not start or ends by itself, KeyboardInterrupt on SIGINT
     and SIGTERM.
     """
-    server, pages, worker = found
     with _signals(), ExitStack() as stack:
-        running = [stack.enter_context(_started(one, place)) for one in (server, pages)]
-        _wait(place, f"{place.prefect}/api/health", running)
-        _deploy(place, server.environment)
-        running.append(stack.enter_context(_started(worker, place)))
-        _wait(place, place.mlflow, running)
-        tell(f"Prefect   {place.prefect}   (runs, deployments; worker on the pool {POOL!r})")
-        tell(f"API       {place.prefect}/api   (export {_API}={place.prefect}/api)")
-        tell(f"MLflow    {place.mlflow}   (figures, models)")
-        tell("Ctrl-C stops all of them.")
-        while True:
-            _refuse_ended(place, running)
-            time.sleep(0.5)
+        try:
+            _run(place, found, stack, tell=tell)
+        finally:
+            _ignore_signals()  # whatever ended it: stopping goes on
+
+
+def _run(place: Place, found: Sequence[Service], stack: ExitStack, *, tell: Tell) -> NoReturn:
+    server, pages, worker = found
+    running = [stack.enter_context(_started(one, place)) for one in (server, pages)]
+    _wait(place, f"{place.prefect}/api/health", running)
+    _deploy(place, server.environment)
+    running.append(stack.enter_context(_started(worker, place)))
+    _wait(place, place.mlflow, running)
+    tell(f"Prefect   {place.prefect}   (runs, deployments; worker on the pool {POOL!r})")
+    tell(f"API       {place.prefect}/api   (export {_API}={place.prefect}/api)")
+    tell(f"MLflow    {place.mlflow}   (figures, models)")
+    tell("Ctrl-C stops all of them.")
+    while True:
+        _refuse_ended(place, running)
+        time.sleep(0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +174,10 @@ def _signals() -> Iterator[None]:
     """Make SIGINT and SIGTERM a KeyboardInterrupt, also where this began deaf to them."""
 
     def interrupt(*_: object) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)  # the first is enough: stopping goes on
+        _ignore_signals()  # the first is enough
         raise KeyboardInterrupt
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in _STOPPING}
     for number in before:
         signal.signal(number, interrupt)
     try:
@@ -178,6 +185,11 @@ def _signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _ignore_signals() -> None:
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _wait(place: Place, url: str, running: Sequence[_Running]) -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -91,6 +92,37 @@ def test_a_service_that_ends_takes_the_others_with_it(tmp_path: Path) -> None:
     ]
     with pytest.raises(ServiceError, match=r"mlflow ended by itself \(3\)(?s:.*)no space left"):
         run_services(place, found, tell=lambda _: None)
+    assert [p for p in psutil.Process().children(recursive=True) if _lives(p)] == []
+
+
+def test_a_signal_while_services_stop_does_not_end_the_stopping(tmp_path: Path) -> None:
+    """Also where nobody asked for it but a service that failed: no process is left behind."""
+    slow = (
+        "import signal, time\n"
+        "def end(*_):\n"
+        "    open('ending', 'w').close(); time.sleep(1); raise SystemExit\n"
+        "signal.signal(signal.SIGTERM, end); open('born', 'w').close(); time.sleep(600)"
+    )
+    dies = "import os, time\nwhile not os.path.exists('born'): time.sleep(0.05)"
+    place = Place(tmp_path, tmp_path / "logs", free_port(), free_port())
+    plain = dict(os.environ)
+    found = [
+        Service("server", [sys.executable, "-c", slow], plain),
+        Service("mlflow", [sys.executable, "-c", dies], plain),
+        Service("worker", SLEEP, plain),
+    ]
+
+    def interrupt() -> None:
+        while not (tmp_path / "ending").exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    impatient = threading.Thread(target=interrupt, daemon=True)
+    impatient.start()
+    with pytest.raises(ServiceError, match="mlflow ended by itself"):
+        run_services(place, found, tell=lambda _: None)
+    impatient.join(10)
+    assert not impatient.is_alive()
     assert [p for p in psutil.Process().children(recursive=True) if _lives(p)] == []
 
 
