@@ -61,7 +61,10 @@ def trace(
     params: ParamsFile = "params.yaml",
     settings: Settings = None,
 ) -> None:
-    """Log recorded calls as MLflow traces; `policy` begins the addresses of a policy's calls."""
+    """Log recorded calls as MLflow traces; `policy` begins the addresses of a policy's calls.
+
+    Calls at temperature 0 have an empty address: the PREFIX '' takes them and all others.
+    """
     from flows.cli_trace import trace_calls
 
     options = Options(params=params, profile=profile, settings=tuple(settings or ()))

@@ -1,7 +1,7 @@
 """Recorded calls as traces in MLflow: one for each workflow on each problem, a span for each call.
 
-Made from the record, after the fact: a run is no slower for it, and any evaluation that was ever
-recorded can be looked at.
+A call at temperature 0 belongs to everybody who asked the same, and is a trace of its own. Made from
+the record, after the fact: a run is no slower for it, and any recorded call can be looked at.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tasks.tracking import Tracker
 from w4s.llm.calls import RecordedCall
 
 EXPERIMENT = "traces"
+_SHOWN = 12  # characters of a request's key
 _NANOSECONDS = 1_000_000_000
 
 
@@ -31,8 +32,10 @@ def log_traces(tracker: Tracker, calls: Sequence[RecordedCall]) -> int:
 
 
 def address(call: RecordedCall) -> str:
-    """Return what a call belongs to: its draw without the number of the call."""
-    place = call.draw or f"{call.group.stage}/{call.group.benchmark}/fixed"
+    """Return what a call belongs to: its draw without the number of the call, or its request."""
+    if not call.draw:
+        return f"{call.group.stage}/{call.group.benchmark}/fixed/{call.key[:_SHOWN]}"
+    place = call.draw
     head, _, last = place.rpartition("/")
     return head if head and last.isdigit() else place
 

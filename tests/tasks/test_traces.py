@@ -57,7 +57,8 @@ def test_a_workflow_on_a_problem_is_a_trace_with_its_calls_as_spans(tmp_path: Pa
     assert trace.info.tags["benchmark"] == "gcd"
 
 
-def test_calls_without_a_draw_belong_to_their_stage() -> None:
-    """Replies that do not depend on chance have no address of their own."""
-    assert address(call("", "x", 1.0)) == "test/gcd/fixed"
+def test_calls_without_a_draw_are_traces_of_their_own() -> None:
+    """Replies that do not depend on chance belong to no workflow alone, nor to each other."""
+    assert address(call("", "x", 1.0)) == "test/gcd/fixed/x"
+    assert address(call("", "y", 1.0)) != address(call("", "x", 1.0))
     assert address(call("solve/s0", "x", 1.0)) == "solve/s0"
