@@ -21,9 +21,8 @@ from tasks.workspace import Workspace
 from w4s.config import Params
 from w4s.evaluation import Workbench
 from w4s.llm.endpoint import EMBEDDED_MODEL
-from w4s.policy.base import Policy
-from w4s.policy.load import load_policy
-from w4s.small_model import SmallModelExecutor
+from w4s.policy.load import load_local_policy
+from w4s.small_model import SmallModel, SmallModelExecutor
 
 _FOLDER = Path(".cache") / "variants"
 
@@ -78,7 +77,7 @@ class _LocalModel(Resources):
     def __init__(self, params: Params, *, workspace: Path) -> None:
         super().__init__(params, workspace=workspace)
         self._loading = asyncio.Lock()
-        self._loaded: Policy | None = None
+        self._loaded: SmallModel | None = None
 
     async def workbench(self) -> Workbench:
         """Return the workbench with the small model in the executor's place."""
@@ -88,7 +87,7 @@ class _LocalModel(Resources):
                 params = self._params
                 changes = {"action_tokens": params.executor.max_tokens}
                 policy = params.policy.model_copy(update=changes)
-                self._loaded = await asyncio.to_thread(load_policy, policy)
+                self._loaded = await asyncio.to_thread(load_local_policy, policy)
         return replace(workbench, executor=SmallModelExecutor(self._loaded))
 
 

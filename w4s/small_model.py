@@ -6,30 +6,57 @@ Its replies are not recorded: the same draw gives the same reply anyway.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from w4s.llm.base import ChatReply, ChatRequest
-from w4s.policy.base import Policy
+from w4s.policy.base import PolicyReply
 from w4s.seeds import derive_seed
-from w4s.types import Usage
+from w4s.types import Message, Usage
 
 SMALL_MODEL_ALONE = "small_model_alone"
 WORKFLOW = "chain_of_thought"  # the workflow that it answers by
 
 
-class SmallModelExecutor:
-    """An executor over a policy. Replies end at the policy's own token limit at the latest."""
+class SmallModel(Protocol):
+    """A policy in this program, whose replies a request can keep short."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Return the length of the prompt that `messages` make, in tokens."""
+        ...
+
+    async def sample(
+        self,
+        messages: Sequence[Message],
+        *,
+        n: int,
+        temperature: float,
+        seed: int,
+        max_tokens: int | None = None,
+    ) -> list[PolicyReply]:
+        """Return `n` replies of at most `max_tokens`, where given, each."""
+        ...
+
+
+class SmallModelExecutor:
+    """An executor over a small model.
+
+    A reply ends at the request's `max_tokens`, and at the model's own limit at the latest.
+    """
+
+    def __init__(self, model: SmallModel) -> None:
+        self._model = model
 
     async def chat(self, request: ChatRequest, *, draw: str) -> ChatReply:
         """Return the policy's replies to `request`; keys of JSON replies are a hint only."""
-        replies = await self._policy.sample(
+        replies = await self._model.sample(
             request.messages,
             n=request.n,
             temperature=request.temperature,
             seed=derive_seed("small model", draw),
+            max_tokens=request.max_tokens,
         )
-        prompt = self._policy.count_tokens(request.messages)
+        prompt = self._model.count_tokens(request.messages)
         return ChatReply(
             texts=tuple(reply.text for reply in replies),
             finish_reasons=tuple("length" if reply.truncated else "stop" for reply in replies),

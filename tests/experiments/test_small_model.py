@@ -18,8 +18,16 @@ class Echo:
         return sum(len(message.content.split()) for message in messages)
 
     async def sample(
-        self, messages: Sequence[Message], *, n: int, temperature: float, seed: int
+        self,
+        messages: Sequence[Message],
+        *,
+        n: int,
+        temperature: float,
+        seed: int,
+        max_tokens: int | None = None,
     ) -> list[PolicyReply]:
+        if max_tokens is not None:
+            return [PolicyReply("cut", min(3, max_tokens), max_tokens < 3)] * n
         return [PolicyReply(f"{seed} {temperature} {i}", 3, i == 1) for i in range(n)]
 
 
@@ -36,3 +44,11 @@ def test_the_same_draw_is_the_same_reply_and_another_draw_is_another() -> None:
     assert ask("test/sums/s0/0") == ask("test/sums/s0/0")
     assert ask("test/sums/s0/0") != ask("test/sums/s0/1")
     assert all(" 0.5 " in text for text in ask("x"))
+
+
+def test_a_reply_is_no_longer_than_the_request_allows() -> None:
+    """The baseline writes what an executor may write, and says where it was cut."""
+    request = ChatRequest((Message("user", "Six?"),), 0.5, 1, max_tokens=2)
+    reply = asyncio.run(SmallModelExecutor(Echo()).chat(request, draw="x"))
+    assert reply.usage.completion_tokens == 2
+    assert reply.finish_reasons == ("length",)

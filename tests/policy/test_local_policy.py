@@ -33,6 +33,14 @@ def test_replies_are_reproducible_and_within_the_limit(params: PolicyParams) -> 
     assert all(reply.truncated == (reply.tokens == 32) for reply in first)
 
 
+def test_a_caller_may_ask_for_shorter_replies_but_not_for_longer(params: PolicyParams) -> None:
+    """As an executor's `max_tokens`; the policy's own limit holds all the same."""
+    policy = LocalPolicy(params.model, action_tokens=12, device="cpu", stop=None)
+    for most in (5, 40):
+        (reply,) = asyncio.run(policy.sample(STATE, n=1, temperature=1.0, seed=5, max_tokens=most))
+        assert reply.tokens <= min(most, 12)
+
+
 def test_states_sampled_together_come_back_in_order(params: PolicyParams) -> None:
     """As many replies for each as were asked for, at temperature 0 those of each state alone."""
     policy = LocalPolicy(params.model, action_tokens=12, device="cpu")

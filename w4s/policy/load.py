@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from w4s.config import PolicyParams
 from w4s.errors import ConfigError
 from w4s.policy.base import Policy
+
+if TYPE_CHECKING:
+    from w4s.policy.local import LocalPolicy
 
 
 def load_policy(params: PolicyParams, *, adapter: Path | None = None) -> Policy:
@@ -25,6 +29,11 @@ def load_policy(params: PolicyParams, *, adapter: Path | None = None) -> Policy:
         return EndpointPolicy(
             params.model, base_url=params.base_url, action_tokens=params.action_tokens
         )
+    return load_local_policy(params, adapter=adapter)
+
+
+def load_local_policy(params: PolicyParams, *, adapter: Path | None = None) -> LocalPolicy:
+    """Return the local policy of `params`. Raises ConfigError or WeightsError."""
     from w4s.policy.local import LocalPolicy
 
     return LocalPolicy(

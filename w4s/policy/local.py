@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,19 +78,30 @@ class LocalPolicy:
         return len(prompt_ids(self._tokenizer, messages))
 
     async def sample(
-        self, messages: Sequence[Message], *, n: int, temperature: float, seed: int
+        self,
+        messages: Sequence[Message],
+        *,
+        n: int,
+        temperature: float,
+        seed: int,
+        max_tokens: int | None = None,
     ) -> list[PolicyReply]:
         """Return `n` replies, sampled in one batch over one reading of the prompt.
 
-        Raises ConfigError where the prompt leaves no room for a reply in the model's context.
+        None has more tokens than `max_tokens`, where given. Raises ConfigError where the prompt
+        leaves no room for a reply in the model's context.
         """
         (replies,) = await self.sample_many(
-            [StateRequest(messages, n, seed)], temperature=temperature
+            [StateRequest(messages, n, seed)], temperature=temperature, max_tokens=max_tokens
         )
         return replies
 
     async def sample_many(
-        self, requests: Sequence[StateRequest], *, temperature: float
+        self,
+        requests: Sequence[StateRequest],
+        *,
+        temperature: float,
+        max_tokens: int | None = None,
     ) -> list[list[PolicyReply]]:
         """Answer several states in one batch, in their order.
 
@@ -98,8 +109,10 @@ class LocalPolicy:
         request alone may give others.
         """
         stop = threading.Event()
+        most = min(self._action_tokens, max_tokens or self._action_tokens)
+        limits = DecodingLimits(most, self._end_ids(), self._finished, stop.is_set)
         try:
-            return await asyncio.to_thread(self._sample, requests, temperature, stop.is_set)
+            return await asyncio.to_thread(self._sample, requests, temperature, limits)
         finally:  # cancelled: the thread must not compute a minute for nobody
             stop.set()
 
@@ -107,13 +120,12 @@ class LocalPolicy:
         self,
         requests: Sequence[StateRequest],
         temperature: float,
-        abandoned: Callable[[], bool],
+        limits: DecodingLimits,
     ) -> list[list[PolicyReply]]:
         prompts = [
             Prompt(self._checked(prompt_ids(self._tokenizer, r.messages)), r.n, r.seed)
             for r in requests
         ]
-        limits = DecodingLimits(self._action_tokens, self._end_ids(), self._finished, abandoned)
         with self._lock:  # one batch at a time: the model holds the batch's attention mode
             groups = decode(self._model, prompts, temperature=temperature, limits=limits)
         return_freed_memory()
