@@ -1,7 +1,7 @@
 """Recorded calls as traces in MLflow: one for each workflow on each problem, a span for each call.
 
-A call at temperature 0 belongs to everybody who asked the same, and is a trace of its own. Made from
-the record, after the fact: a run is no slower for it, and any recorded call can be looked at.
+A call at temperature 0 belongs to everybody who asked the same, and is a trace of its own. Made
+from the record, after the fact: a run is no slower for it, and any recorded call can be looked at.
 """
 
 from __future__ import annotations
