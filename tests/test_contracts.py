@@ -98,7 +98,7 @@ def test_every_stage_of_dvc_has_a_flow_and_names_real_parameters() -> None:
 
 
 # wiring that decides no result: parameters are in the keys by value
-NEUTRAL = {"concurrency", "config", "errors", "files", "heap"}
+NEUTRAL = {"concurrency", "config", "config_errors", "config_layers", "errors", "files", "heap"}
 RUNNING = ("w4s.llm.open", "w4s.sandbox.host", "w4s.benchmarks.registry")
 
 
