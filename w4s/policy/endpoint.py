@@ -8,7 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from openai import APIConnectionError, APIStatusError, AsyncOpenAI, BadRequestError
+from openai import (
+    APIConnectionError,
+    APIStatusError,
+    AsyncOpenAI,
+    BadRequestError,
+    DefaultAsyncHttpxClient,
+)
 from openai.types.chat import ChatCompletionMessageParam
 from openai.types.chat.chat_completion import Choice
 
@@ -47,6 +53,8 @@ class EndpointPolicy:
             api_key=self._address.api_key,
             timeout=_TIMEOUT_SECONDS,
             max_retries=_RETRIES,
+            # the default one closes itself in whatever event loop runs when it is collected
+            http_client=DefaultAsyncHttpxClient(),
         )
 
     @property

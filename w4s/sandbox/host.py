@@ -30,6 +30,7 @@ from w4s.sandbox.verdict import conclude, cpu_limit
 from w4s.types import Failure, FailureKind
 
 _HEAVY = re.compile(r"\b(?:numpy|sympy|mpmath)\b")
+_DYING_SECONDS = 5.0  # a child that was killed, e.g. by a limit, is gone within that time
 _GRACE_SECONDS = 0.2  # a child that has given its result ends by itself within that time
 
 _logger = logging.getLogger(__name__)
@@ -242,7 +243,9 @@ async def _finish(session: Session, exited: asyncio.Future[Exit], kill: Callable
         if _gives_up(session.ended):
             kill()
         await session.close()
-    done, _ = await asyncio.wait((exited,), timeout=_GRACE_SECONDS)
+    # without a last word it was killed, or is dying: on a busy machine that takes its time
+    grace = _DYING_SECONDS if ending == Ending() else _GRACE_SECONDS
+    done, _ = await asyncio.wait((exited,), timeout=grace)
     if not done:
         kill()
         if ending == Ending():
