@@ -95,6 +95,7 @@ def test_a_store_that_fails_once_costs_one_point(
 ) -> None:
     """The next figures are logged, with a warning; the table is there although the last fail."""
     monkeypatch.setattr(tasks.spending, "_LOG_EVERY_SECONDS", 0.01)
+    caplog.set_level(logging.WARNING, logger="tasks")  # Prefect's tests raise the root's
     tracker = FakeTracker()
     tracker.refusals = 1
 
