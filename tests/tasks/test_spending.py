@@ -1,6 +1,7 @@
 """What a command spends: on one count for all its engines, logged and tabled however it ends."""
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Any, cast
 
