@@ -27,7 +27,7 @@ SMALL: dict[str, Any] = {
     "warm_start": {"samples": 60},
     "collect": {"episodes": 1, "candidates": 2, "corrections": 1, "min_accuracy": None},
     "train": {"objectives": ["rwr"], "epochs": 1},
-    "search": {"iterations": 2, "corrections": 1},
+    "search": {"iterations": 1, "corrections": 1},
     "evaluate": {"first_candidates": 1},
 }
 
@@ -94,4 +94,4 @@ def _check_tracking(folder: Path) -> None:
     assert {"run", "collect", "train rwr", "search", "evaluate"} <= names
     assert {run.info.status for run in runs} == {"FINISHED"}
     (search,) = (run for run in runs if run.info.run_name == "products, rwr, seed 0")
-    assert len(client.get_metric_history(search.info.run_id, "best")) == 2
+    assert len(client.get_metric_history(search.info.run_id, "best")) == 1
