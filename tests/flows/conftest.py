@@ -29,6 +29,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             stderr=log,
             env={**scripted.environment(), "PREFECT_HOME": str(folder)},
             cwd=folder,
+            start_new_session=True,  # no business of tests that look at their own session
         )
     try:
         _wait(process, url)
