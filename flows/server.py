@@ -54,7 +54,7 @@ def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
     os.environ["PREFECT_API_URL"] = url
     _refresh_prefect()
     try:
-        yield lambda: _wait(process, url, log)
+        yield lambda: wait_for_server(process, url, log)
     finally:
         _send_history()
         del os.environ["PREFECT_API_URL"]
@@ -86,7 +86,8 @@ def _send_history() -> None:
         sys.modules["prefect.events.worker"].EventsWorker.drain_all(timeout=DRAIN_SECONDS)
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def wait_for_server(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Return when the server at `url` answers. Raises ServerError where it ends or is too slow."""
     deadline = time.monotonic() + STARTUP_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -5,17 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
 
-from flows.server import free_port
+from flows.server import free_port, wait_for_server
 from tests.flows import scripted
-
-_STARTUP_SECONDS = 300
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +27,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             start_new_session=True,  # no business of tests that look at their own session
         )
     try:
-        _wait(process, url)
+        wait_for_server(process, url, folder / "server.log")
         yield url
     finally:
         process.terminate()
@@ -45,15 +40,3 @@ def shared_server(_server: str) -> Iterator[None]:
     scripted.server_url = _server
     yield
     scripted.server_url = None
-
-
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = time.monotonic() + _STARTUP_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "Prefect's server ended"
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise AssertionError("Prefect's server did not answer")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,3 +84,15 @@ def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in removed}
     server = {"PREFECT_API_URL": server_url} if server_url else {}
     return {**kept, **server, "PYTHONPATH": str(PROJECT), "OPENAI_API_KEY": "none"}
+
+
+def w4s(folder: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in `folder`, with `extra` in its environment; whatever it ends with."""
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *arguments],
+        cwd=folder,
+        env={**environment(), **extra},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import yaml
 from mlflow import MlflowClient
 
 from tests.endpoint import ScriptedEndpoint
-from tests.flows.scripted import PROJECT, environment, scripted_endpoint, write_project
+from tests.flows.scripted import PROJECT, scripted_endpoint, w4s, write_project
 from w4s.experiments.plan import EXPERIMENTS
 
 
@@ -20,18 +18,6 @@ from w4s.experiments.plan import EXPERIMENTS
 def endpoint() -> Iterator[ScriptedEndpoint]:
     with scripted_endpoint() as running:
         yield running
-
-
-def w4s(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
 
 
 def test_the_list_says_what_each_experiment_asks(tmp_path: Path) -> None:
@@ -64,7 +50,7 @@ def test_dvc_has_every_experiment_and_real_parameters() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_server")
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(600)
 def test_an_experiment_shares_what_a_run_computed(
     tmp_path: Path, endpoint: ScriptedEndpoint
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.endpoint import ScriptedEndpoint
-from tests.flows.scripted import REPLY, environment, write_project
+from tests.flows.scripted import REPLY, w4s, write_project
 
 pytestmark = [
     pytest.mark.slow,
@@ -28,17 +28,6 @@ def answer(body: Mapping[str, Any], index: int) -> str:
         return REPLY.format(how="add step by step")
     numbers = [int(number) for number in re.findall(r"\d+", text)]
     return f"Together: **{sum(numbers):,}**." if "step by step" in text else "The answer is 0."
-
-
-def w4s(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_a_csv_of_a_spreadsheet_becomes_a_workflow_that_runs_elsewhere(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import csv
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from tests.flows.scripted import PROJECT, environment
+from tests.flows.scripted import PROJECT, w4s
 from w4s import load_workflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -45,16 +44,9 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def w4s(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def succeed(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command that must end well."""
-    done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = w4s(folder, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -66,7 +58,7 @@ def test_the_embedded_models_play_the_whole_method(tmp_path: Path) -> None:
     of the table is judged here.
     """
     folder = project(tmp_path)
-    done = w4s(folder, "run", "--profile", "small")
+    done = succeed(folder, "run", "--profile", "small")
     assert "search, trained policy (rwr)" in done.stdout
     root = folder / "runs" / "small"
     table = json.loads((root / "results/table.json").read_text())
@@ -81,7 +73,7 @@ def test_the_embedded_models_play_the_whole_method(tmp_path: Path) -> None:
     }
     workflow = root / "results/workflows/products.py"
     assert "def " in load_workflow(workflow).code
-    w4s(folder, "solve", "--profile", "small", "--workflow", "direct", "What is 3 times 4?")
+    succeed(folder, "solve", "--profile", "small", "--workflow", "direct", "What is 3 times 4?")
     _check_tracking(folder)
 
 

@@ -3,14 +3,12 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.flows.scripted import environment, scripted_endpoint, write_project
+from tests.flows.scripted import scripted_endpoint, w4s, write_project
 
 SMALLEST = {
     "benchmarks": {"seen": ["chain_sum"], "unseen": ["gcd"], "private": 3, "public": 2, "test": 3},
@@ -18,18 +16,6 @@ SMALLEST = {
     "search": {"seeds": [0, 1]},
     "executor": {"base_url": None},  # the address comes from the environment
 }
-
-
-def w4s(folder: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in `folder`."""
-    return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments],
-        cwd=folder,
-        env={**environment(), **extra},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def outputs(folder: Path) -> dict[str, str]:
