@@ -26,6 +26,7 @@ from pathlib import Path
 
 from tests.endpoint import ScriptedEndpoint
 from w4s.agent import CallLimits
+from w4s.concurrency import gather
 from w4s.config import ExecutorParams
 from w4s.evaluation import Workbench, run_problems
 from w4s.llm.base import ChatRequest
@@ -117,7 +118,7 @@ async def _alone(engine: Engine, problems: list[Problem], calls: int, draw: str)
             request = ChatRequest((Message("user", problem.question),), 0.7)
             await engine.chat(request, draw=f"{draw}/{problem.id}/{step}")
 
-    await asyncio.gather(*map(solve, problems))
+    await gather(map(solve, problems))
 
 
 async def _sandboxed(

@@ -27,7 +27,7 @@ from w4s.llm.rate import Clock, Concurrency, MinuteLimit, Sleep
 from w4s.llm.record import Record
 from w4s.llm.request import ResolvedRequest
 from w4s.llm.totals import Totals
-from w4s.llm.transport import ChatClient
+from w4s.llm.transport import ChatClient, chat_client
 
 _FIRST_BACKOFF_SECONDS = 0.25
 _LONGEST_BACKOFF_SECONDS = 20.0
@@ -100,11 +100,11 @@ class Caller:
         async with self._opening:
             if self._client is None:
                 self._address = await self._endpoint.open()
-                self._client = ChatClient(
+                self._client = chat_client(
                     self._address,
                     connections=self._params.concurrency,
                     connect_seconds=self._params.connect_timeout,
-                    read_seconds=self._params.request_timeout,
+                    seconds=self._params.request_timeout,
                 )
 
     async def close(self) -> None:
@@ -165,8 +165,7 @@ class Caller:
         self._totals.in_flight += 1
         trip.paid += 1
         try:
-            async with asyncio.timeout(self._params.request_timeout):
-                content = await self._client.post(body)
+            content = await self._client.post(body)
         finally:
             trip.paid -= 1
             self._totals.in_flight -= 1

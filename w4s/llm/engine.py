@@ -112,7 +112,7 @@ class Engine:
         held = self._held(wanted)
         replayed = len(held)
         if replayed < wanted.n:
-            held, replayed = await self._fly(wanted)
+            held, replayed = await self._fly(wanted, held)
         else:
             self._count(wanted, held)
         return _reply(request, held, replayed=replayed)
@@ -120,16 +120,18 @@ class Engine:
     def _held(self, wanted: ResolvedRequest) -> list[RecordedReply]:
         return [] if self._record is None else self._record.read(wanted)
 
-    async def _fly(self, wanted: ResolvedRequest) -> tuple[list[RecordedReply], int]:
+    async def _fly(
+        self, wanted: ResolvedRequest, held: list[RecordedReply]
+    ) -> tuple[list[RecordedReply], int]:
         """Get what is missing, together with everybody who wants the same.
 
         Returns the replies, and how many were held or asked for by somebody else.
         """
-        held: list[RecordedReply] = []
 
         def begin(trip: Trip) -> Coroutine[Any, Any, list[RecordedReply]]:
             nonlocal held
-            held = self._held(wanted)  # each time: a flight that was given up recorded its part
+            if trip.late:  # a flight that was given up recorded its part
+                held = self._held(wanted)
             return self._complete(wanted, held, trip)
 
         replies, shared = await self._flights.join((wanted.key, wanted.draw), begin)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
@@ -20,16 +20,20 @@ class Abandoned(Exception):
 
 @dataclass(slots=True)
 class Trip:
-    """How far a request is: `paid` counts what is with the endpoint now, or being recorded."""
+    """How far a request is: `paid` counts what is with the endpoint now, or being recorded.
+
+    A `late` one begins after another one to the same address that nobody waited for.
+    """
 
     paid: int = 0
     abandoned: bool = False
+    late: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class _Flight(Generic[Result]):
     task: asyncio.Task[Result]
-    trip: Trip = field(default_factory=Trip)
+    trip: Trip
     waiters: int = 0
     end: asyncio.TimerHandle | None = None
 
@@ -49,11 +53,12 @@ class Flights(Generic[Result]):
         self, address: Hashable, begin: Callable[[Trip], Coroutine[Any, Any, Result]]
     ) -> tuple[Result, bool]:
         """Return what the flight at `address` brings, and whether somebody else had begun it."""
+        trip = Trip()
         while True:
             try:
-                return await self._join(address, begin)
+                return await self._join(address, begin, trip)
             except Abandoned:
-                continue  # joined when it was already ending for want of waiters
+                trip = Trip(late=True)  # joined when it was already ending for want of waiters
 
     async def drain(self, *, grace_seconds: float) -> None:
         """Let what is with the endpoint land, for at most so long; begin nothing new for it."""
@@ -70,12 +75,15 @@ class Flights(Generic[Result]):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _join(
-        self, address: Hashable, begin: Callable[[Trip], Coroutine[Any, Any, Result]]
+        self,
+        address: Hashable,
+        begin: Callable[[Trip], Coroutine[Any, Any, Result]],
+        trip: Trip,
     ) -> tuple[Result, bool]:
         flight = self._flights.get(address)
         shared = flight is not None
         if flight is None:
-            flight = self._begin(address, begin)
+            flight = self._begin(address, begin, trip)
         flight.waiters += 1
         flight.trip.abandoned = False
         if flight.end is not None:
@@ -88,9 +96,11 @@ class Flights(Generic[Result]):
                 self._abandon(address, flight, self._grace_seconds)
 
     def _begin(
-        self, address: Hashable, begin: Callable[[Trip], Coroutine[Any, Any, Result]]
+        self,
+        address: Hashable,
+        begin: Callable[[Trip], Coroutine[Any, Any, Result]],
+        trip: Trip,
     ) -> _Flight[Result]:
-        trip = Trip()
         flight = _Flight(asyncio.create_task(begin(trip)), trip)
         self._flights[address] = flight
         flight.task.add_done_callback(lambda task: self._land(address, flight, task))

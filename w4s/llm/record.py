@@ -19,26 +19,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from w4s.llm.record_file import UNKNOWN_ENDPOINT, connect, damaged, writing
+from w4s.llm.record_rows import RecordedReply, address, group, insert, read
 from w4s.llm.request import ResolvedRequest
 
+__all__ = ["NearRequest", "Record", "RecordedReply"]
+
 _GATHER_SECONDS = 0.002  # replies of this time share a flush and a switch of threads
-_INSERT = "INSERT OR IGNORE INTO replies VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
-_SELECT = (
-    "SELECT choice, text, finish_reason, prompt_tokens, completion_tokens, seconds"
-    " FROM replies WHERE key = ? AND endpoint = ? AND draw = ? ORDER BY choice"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedReply:
-    """One text of a reply. The prompt's tokens stand on the first text of a request alone."""
-
-    choice: int
-    text: str
-    finish_reason: str
-    prompt_tokens: int
-    completion_tokens: int
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +93,7 @@ class Record:
         Raises DataError where the file is damaged.
         """
         try:
-            found = self._reader.execute(_SELECT, _address(request))
-            return [RecordedReply(*row) for row in found]
+            return read(self._reader, request)
         except sqlite3.DatabaseError as error:
             raise damaged(self.path, error) from error
 
@@ -173,7 +158,7 @@ class Record:
         with writing(self.path):
             self._reader.execute(
                 "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*_address(request), *_group(request), text, time.time()),
+                (*address(request), *group(request), text, time.time()),
             )
             self._reader.execute(
                 "INSERT OR IGNORE INTO requests VALUES (?, ?)", (request.key, request.canonical)
@@ -182,7 +167,7 @@ class Record:
     def failure(self, request: ResolvedRequest) -> str | None:
         """Return why a request's draw got no reply, or None where that is not recorded."""
         query = "SELECT text FROM failures WHERE key = ? AND endpoint = ? AND draw = ?"
-        row = self._reader.execute(query, _address(request)).fetchone()
+        row = self._reader.execute(query, address(request)).fetchone()
         return None if row is None else str(row[0])
 
     def requests_near(self, request: ResolvedRequest, *, most: int = 2000) -> list[NearRequest]:
@@ -206,7 +191,7 @@ class Record:
                 continue
             try:
                 connection = connection or connect(self.path)
-                outcome: list[list[RecordedReply]] | Exception = _insert(connection, batch)
+                outcome: list[list[RecordedReply]] | Exception = insert(connection, batch)
             except Exception as error:  # noqa: BLE001  # handed on to whoever waits for the write
                 outcome = error
             _answer(batch, outcome)
@@ -224,53 +209,6 @@ class Record:
             except queue.Empty:
                 return batch, False
         return batch, True
-
-
-def _insert(connection: sqlite3.Connection, batch: Sequence[_Write]) -> list[list[RecordedReply]]:
-    now = time.time()
-    held: list[list[RecordedReply]] = []
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for write in batch:
-            request = write.request
-            connection.execute(
-                "INSERT OR IGNORE INTO requests VALUES (?, ?)", (request.key, request.canonical)
-            )
-            new = connection.executemany(_INSERT, [_row(request, r, now) for r in write.replies])
-            if new.rowcount == len(write.replies):
-                held.append(list(write.replies))
-            else:
-                stored = connection.execute(_SELECT, _address(request))
-                wanted = {reply.choice for reply in write.replies}
-                rows = [RecordedReply(*row) for row in stored]
-                held.append([reply for reply in rows if reply.choice in wanted])
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    return held
-
-
-def _address(request: ResolvedRequest) -> tuple[str, str, str]:
-    return request.key, request.endpoint, request.draw
-
-
-def _group(request: ResolvedRequest) -> tuple[str, str, str]:
-    return request.stage, request.benchmark, request.model
-
-
-def _row(request: ResolvedRequest, reply: RecordedReply, now: float) -> tuple[Any, ...]:
-    return (
-        *_address(request),
-        reply.choice,
-        *_group(request),
-        reply.text,
-        reply.finish_reason,
-        reply.prompt_tokens,
-        reply.completion_tokens,
-        reply.seconds,
-        now,
-    )
 
 
 def _answer(batch: Sequence[_Write], outcome: list[list[RecordedReply]] | Exception) -> None:
