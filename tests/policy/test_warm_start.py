@@ -49,14 +49,14 @@ def test_replies_are_actions_and_states_end_with_the_user() -> None:
 def test_neighbouring_pairs_share_their_state() -> None:
     """Training reads a state once for several replies."""
     pairs = warm_start_pairs([TASK], count=80, seed=0, budget=budget())
-    assert len({id(state) for state, _ in pairs}) == 14
+    assert len({id(state) for state, _ in pairs}) == 27
 
 
 def test_benchmarks_and_practice_tasks_are_mixed() -> None:
     """Both kinds of states occur, and later turns too."""
     states = [state for state, _ in warm_start_pairs([TASK], count=200, seed=0, budget=budget())]
     of_benchmark = [state for state in states if TASK.description in state[1].content]
-    assert 0.3 < len(of_benchmark) / len(states) < 0.7
+    assert 0.2 < len(of_benchmark) / len(states) < 0.4
     assert any(len(state) == 4 for state in states)
 
 

@@ -40,25 +40,63 @@ class _Kind:
 Fill = Callable[[random.Random], str]
 
 _KINDS = (
-    _Kind("written arithmetic", "Work out a sum.", ("Compute {e}.", "{e} = ?", "Evaluate: {e}")),
+    _Kind(
+        "written arithmetic",
+        "Work out a sum with signs and brackets.",
+        ("Compute {e}.", "{e} = ?", "Evaluate: {e}"),
+    ),
     _Kind("sum", "Total some numbers.", ("Total of {l}?", "Add up the numbers {l}.")),
-    _Kind("difference", "Take one number from another.", ("What is left of {a} minus {b}?",)),
-    _Kind("product", "Multiply.", ("Product of {a} and {b}?", "Multiply {a} by {b}.")),
-    _Kind("quotient", "Divide.", ("Divide {a} by {b}.", "What is the ratio of {a} to {b}?")),
-    _Kind("remainder", "Find the rest.", ("What remains of {a} divided by {b}?", "{a} mod {b}?")),
-    _Kind("gcd", "Find a common divisor.", ("Largest number that divides {a} and {b}?",)),
-    _Kind("gcd", "Find a common divisor.", ("Which is the greatest common factor of {a}, {b}?",)),
-    _Kind("lcm", "Find a common multiple.", ("Smallest number that {a} and {b} both divide?",)),
-    _Kind("lcm", "Find a common multiple.", ("What is the lowest common multiple of {a}, {b}?",)),
+    _Kind(
+        "difference",
+        "Take one number from another.",
+        ("What is left of {a} minus {b}?", "Subtract: from {a} the number {b}"),
+    ),
+    _Kind("product", "Multiply two numbers.", ("Product of {a} and {b}?", "Multiply {a} by {b}.")),
+    _Kind("quotient", "Divide two numbers.", ("Divide {a} by {b}.", "The ratio of {a} to {b}?")),
+    _Kind(
+        "remainder",
+        "Find the rest of a division.",
+        ("What remains of {a} divided by {b}?", "{a} mod {b}?"),
+    ),
+    _Kind(
+        "gcd",
+        "Find the greatest common divisor (GCD).",
+        (
+            "Which is the greatest common factor of {a}, {b}?",
+            "GCD of {a} and {b}?",
+            "Largest number that divides {a} and {b}?",
+        ),
+    ),
+    _Kind(
+        "lcm",
+        "Find the least common multiple (LCM).",
+        (
+            "What is the lowest common multiple of {a}, {b}?",
+            "LCM of {a} and {b}?",
+            "Smallest number that {a} and {b} both divide?",
+        ),
+    ),
     _Kind("largest", "Find the largest.", ("Largest of {l}?", "Which is the maximum: {l}?")),
     _Kind("smallest", "Find the smallest.", ("Smallest of {l}?", "Which is the minimum: {l}?")),
-    _Kind("ascending", "Order numbers.", ("Order from small to large: {l}",)),
-    _Kind("binary ones", "Count binary ones.", ("How many ones has {a} in binary?",)),
+    _Kind("ascending", "Order numbers.", ("Order from small to large: {l}", "Sorted {l} is?")),
+    _Kind(
+        "binary ones",
+        "Count the ones of a number in binary.",
+        ("How many ones has {a} in binary?", "Bits set to 1 in {a}?"),
+    ),
     _Kind("digit sum", "Add digits.", ("Digit sum of {a}?", "Add the digits of {a}.")),
-    _Kind("reverse", "Turn a word round.", ("Reverse: {w}", "From right to left: {w}")),
+    _Kind(
+        "reverse",
+        "Write a word backward.",
+        ("Reverse: {w}", "From right to left: {w}", "Letters in backward order: {w}"),
+    ),
     _Kind("length", "Count letters of a word.", ("How long is {w}", 'Letters in "{w}"?')),
     _Kind("capitals", "Write in capitals.", ("In capitals: {w}", "Upper case of {w}")),
-    _Kind("letter count", "Count a letter.", ('How often is "{c}" in "{t}"?',)),
+    _Kind(
+        "letter count",
+        "Count a letter in a text.",
+        ('How often is "{c}" in "{t}"?', 'Occurrences of "{c}": "{t}"'),
+    ),
     _Kind("letter count in any case", "Count a letter.", ('Count "{c}" in the words "{t}".',)),
 )
 _PROGRAMS = {operation.name: operation.program for operation in OPERATIONS}

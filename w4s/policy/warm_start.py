@@ -20,8 +20,8 @@ from w4s.workflow import builtin_workflow
 Pair = tuple[tuple[Message, ...], str]
 """The messages of a state, and a reply to them."""
 
-_REPLIES_PER_STATE = 6  # they share their state, so that training reads it once
-_PRACTICE_SHARE = 0.6
+_REPLIES_PER_STATE = 3  # they share their state, so that training reads it once
+_PRACTICE_SHARE = 0.7
 _SECOND_TURN_SHARE = 0.15
 _LATER_WINDOW_SHARE = 0.25
 _BUILTIN_SHARE = 0.6

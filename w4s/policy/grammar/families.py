@@ -23,7 +23,7 @@ _ASK = '[{"role": "user", "content": task}]'
 _EXAMPLES = "EXAMPLES"
 _PROGRAMS = "PROGRAMS"
 _MOST_SAMPLES = (3, 5)
-_RUN = 'str(agent.execute_code("import math\\n" + reply))'
+_RUN = 'agent.execute_code("import math\\n" + reply)'
 
 
 def direct(rng: random.Random, _cases: Sequence[CaseStudy]) -> str:
@@ -141,7 +141,7 @@ def program_vote(rng: random.Random, cases: Sequence[CaseStudy]) -> str | None:
         f"from collections import Counter\n\n{listing(_PROGRAMS, worked)}\n\n\n"
         f"{_HEAD}    values = []\n"
         f"    for reply in {call}:\n        try:\n"
-        f"            values.append({_RUN})\n"
+        f"            values.append(str({_RUN}))\n"
         "        except Exception:\n"
         "            values.append(agent.extract_answer_str(reply))\n"
         '    return {"answer": Counter(values).most_common(1)[0][0]}'

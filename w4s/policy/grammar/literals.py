@@ -51,7 +51,8 @@ def calculate(expression: str) -> Number | None:
     """Return the value of arithmetic with at least one of + - * /, or None where it is none."""
     try:
         tree = ast.parse(expression, mode="eval").body
-        return _value(tree) if isinstance(tree, ast.BinOp) else None
+        operators = any(isinstance(node, ast.BinOp) for node in ast.walk(tree))
+        return _value(tree) if operators else None
     except (SyntaxError, ValueError, ZeroDivisionError, OverflowError, RecursionError):
         return None
 

@@ -19,6 +19,11 @@ from w4s.policy.grammar.literals import (
     quoted,
 )
 
+# Rounding takes off what binary fractions add (0.1 + 0.2), and a small executor that has opened a
+# bracket copies the whole expression into it: without one it may stop at the first number.
+_DIGITS = 6
+_ROUNDED = f"round({{}}, {_DIGITS})"
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -128,7 +133,10 @@ def _text(question: str) -> str | None:
 
 def _written(question: str) -> Program | None:
     expression = arithmetic(question)
-    return Program(expression, calculate(expression)) if expression else None
+    value = calculate(expression) if expression else None
+    if value is None:
+        return None
+    return Program(_ROUNDED.format(expression), round(value, _DIGITS))
 
 
 def _whole(values: Sequence[Number]) -> list[int]:
@@ -140,9 +148,9 @@ def _whole(values: Sequence[Number]) -> list[int]:
 OPERATIONS: tuple[Operation, ...] = (
     Operation("written arithmetic", _written),
     _on_numbers("sum", "sum([{}])", sum),
-    _on_two("difference", "{0} - {1}", lambda a, b: a - b),
-    _on_two("product", "{0} * {1}", lambda a, b: a * b),
-    _on_two("quotient", "{0} / {1}", lambda a, b: a / b),
+    _on_two("difference", _ROUNDED.format("{0} - {1}"), lambda a, b: round(a - b, _DIGITS)),
+    _on_two("product", _ROUNDED.format("{0} * {1}"), lambda a, b: round(a * b, _DIGITS)),
+    _on_two("quotient", _ROUNDED.format("{0} / {1}"), lambda a, b: round(a / b, _DIGITS)),
     _on_two("remainder", "{0} % {1}", lambda a, b: a % b),
     _on_numbers("gcd", "math.gcd({})", lambda found: math.gcd(*_whole(found))),
     _on_numbers("lcm", "math.lcm({})", lambda found: math.lcm(*_whole(found))),
