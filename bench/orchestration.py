@@ -33,7 +33,7 @@ from tests.flows.scripted import answer, environment, write_project
 
 PROJECT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-m", "flows.cli"]
-STAGES = ("warm_start", "collect", "train", "search", "evaluate")
+STAGES = ("prepare", "warm_start", "collect", "train", "search", "evaluate")
 _SHARE, _SECONDS = 0.05, 20.0
 _CACHED_SECONDS, _CACHED_BESIDE_SERVER_SECONDS, _HELP_SECONDS = 15.0, 6.0, 0.5
 
@@ -145,7 +145,6 @@ async def play_bare(project: Path, profile: str | None) -> None:
 @contextmanager
 def _bare_tasks() -> Iterator[None]:
     from tasks.cached import Outcome
-    from tasks.prepare import prepare_benchmark
 
     async def run_body(
         body: Any, context: Any, *, item: str, key: str, again: bool = False, **arguments: Any
@@ -156,7 +155,6 @@ def _bare_tasks() -> Iterator[None]:
     with ExitStack() as stack:
         for stage in STAGES:
             stack.enter_context(mock.patch(f"flows.{stage}.run_task", run_body))
-        stack.enter_context(mock.patch("flows.prepare.prepare_benchmark", prepare_benchmark.fn))
         stack.enter_context(mock.patch("tasks.results.choose_champion", return_value=[]))
         yield
 

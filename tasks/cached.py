@@ -2,13 +2,19 @@
 
 A task's key is computed by its stage (`tasks.keys`) and passed in; its result is JSON in the
 workspace, so that a run that was killed goes on after its last finished task.
+
+A result that is there is fetched by a task run without tags: it needs no place under Prefect's
+limits, and asking for one costs a request, seconds of retries where the server's SQLite is busy.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from prefect import Task, task
@@ -22,6 +28,7 @@ Body = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
 
 
 _GPU = "gpu"
+_HERE = frozenset({"prepare", "train", "warm_start"})  # never sent: files and progress are here
 
 # tags for Prefect's concurrency limits: `prefect concurrency-limit create executor 8`
 _USES = {
@@ -90,18 +97,30 @@ async def run_task(
     Raises what the task raises.
     """
     replayed = again is None and context.params.executor.replay
+    anew = replayed or bool(again)
+    storage = context.workspace.replayed if replayed else context.workspace.cache
     configured = body.with_options(
         task_run_name=item.replace("{", "{{").replace("}", "}}"),
-        result_storage=context.workspace.replayed if replayed else context.workspace.cache,
-        refresh_cache=replayed or bool(again),
+        result_storage=storage,
+        refresh_cache=anew,
     )
-    if context.spread is None or _GPU in body.tags:  # training stays where its progress is seen
+    found = not anew and await asyncio.to_thread(_is_whole, storage / key)
+    if found:
+        configured.tags = set()  # `with_options` takes an empty set for none given
+    if found or context.spread is None or body.name in _HERE:
         state = await configured(context, key=key, return_state=True, **arguments)
     else:
         sent = SentContext(context, workers=context.spread.workers)
         state = await context.spread.submit(configured, {"context": sent, "key": key, **arguments})
     value = await state.aresult()
     return Outcome(value, cached=state.name == "Cached")
+
+
+def _is_whole(result: Path) -> bool:
+    try:
+        return isinstance(json.loads(result.read_bytes()), dict)
+    except (FileNotFoundError, ValueError):  # a machine that died while writing cut it off
+        return False
 
 
 def _given_key(_run: Any, arguments: dict[str, Any]) -> str:

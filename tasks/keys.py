@@ -65,8 +65,14 @@ def code_version(names: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
     for file in sorted({file for name in names for file in _sources(name)}):
         digest.update(file.relative_to(LIBRARY).as_posix().encode())
-        digest.update(ast.dump(ast.parse(file.read_bytes())).encode())
+        digest.update(_statements(file.read_bytes()))
     return digest.hexdigest()
+
+
+@cache
+def _statements(source: bytes) -> bytes:
+    """Return what a module does, without comments and layout; most modules are in several keys."""
+    return ast.dump(ast.parse(source)).encode()
 
 
 def file_sha256(path: Path) -> str:

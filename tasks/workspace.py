@@ -93,7 +93,7 @@ class Workspace:
 
     @property
     def made(self) -> Path:
-        """Folder of what cached tasks made besides their results (adapters), by cache key."""
+        """Folder of what was made besides tasks' results (adapters, pictures), by cache key."""
         return (self.shared or self.root) / ".cache" / "made"
 
     def refuse_if_held(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -86,6 +87,26 @@ def test_a_result_that_was_cut_off_is_computed_again(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:50])
     assert _run(tmp_path, work, "a") == [(2, False)]
     assert _run(tmp_path, work, "a") == [(2, True)]
+
+
+def test_a_found_result_asks_for_no_place_under_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A place is for those that compute; asking takes a request, seconds on a busy database."""
+    asked: list[Any] = []
+    service = "prefect.concurrency.services.ConcurrencySlotAcquisitionWithLeaseService"
+    send = import_module("prefect.concurrency.services").FutureQueueService.send
+
+    def count(self: Any, item: Any) -> Any:
+        asked.append(item)
+        return send(self, item)
+
+    monkeypatch.setattr(f"{service}.send", count)
+    work = Work()
+    assert _run(tmp_path, work, "a") == [(2, False)]
+    assert len(asked) == 1
+    assert _run(tmp_path, work, "a") == [(2, True)]
+    assert len(asked) == 1
 
 
 def test_a_result_can_be_computed_anew(tmp_path: Path) -> None:

@@ -191,6 +191,25 @@ def test_results_are_written_with_intervals_costs_and_runnable_workflows(
     }
 
 
+@pytest.mark.filterwarnings("ignore:No artists with labels")  # the table is empty
+def test_a_picture_of_the_same_figures_is_drawn_once(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that finds everything finished does not load the drawing library for its pictures."""
+    write_results(context, rows=[], tests=[], searches=_searches(), candidates={})
+    first = (context.workspace.results / "searches.png").read_bytes()
+    monkeypatch.setattr("tasks.results.draw_searches", _refuse)
+    write_results(context, rows=[], tests=[], searches=_searches(), candidates={})
+    assert (context.workspace.results / "searches.png").read_bytes() == first
+    others = Searches(_searches().searches[:1], _searches().examples)
+    with pytest.raises(AssertionError):
+        write_results(context, rows=[], tests=[], searches=others, candidates={})
+
+
+def _refuse(*_: Any) -> None:
+    raise AssertionError("drawn again")
+
+
 def test_policies_are_compared_by_their_first_candidates() -> None:
     """Trained minus starting policy, with an interval."""
     found = compare_policies(
