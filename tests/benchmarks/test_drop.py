@@ -81,6 +81,8 @@ def test_thousands_separators_do_not_split_numbers() -> None:
     """ "20,065" is one number."""
     assert judge("20,065", ["20065"]) == 1.0
     assert judge("The answer is 20,065.", ["20065"]) == 1.0
+    assert judge("1,234.5", ["1,234.5"]) == 1.0
+    assert judge("1234.5", ["1,234.5"]) == 1.0
 
 
 def test_the_best_of_several_answers_counts() -> None:

@@ -22,6 +22,28 @@ SPELLINGS = [
     ("$1,234.50", Fraction(2469, 2)),
     (r"\$1{,}234", 1234),
     ("-$5", -5),
+    (r"-\frac{1}{2}", Fraction(-1, 2)),
+    (r"\boxed{-\dfrac{1}{2}}", Fraction(-1, 2)),
+    (r"2\frac{1}{2}", Fraction(5, 2)),
+    (r"-2\frac12", Fraction(-5, 2)),
+    ("½", Fraction(1, 2)),
+    ("2½ cups", Fraction(5, 2)),
+    ("1.234.567", 1234567),
+    ("1.234.567,50 €", Fraction("1234567.5")),
+    ("1.234,5", Fraction("1234.5")),
+    ("Ответ: 1 234 567 рублей", 1234567),
+    ("1 234 €", 1234),
+    ("1.5 × 10³", 1500),
+    ("1.5×10⁻³", Fraction(3, 2000)),
+    ("12 m²", 12),
+    ("๑๘ บาท", 18),
+    ("కు ౧౮", 18),
+    ("答案是18。", 18),
+    ("USD 42.-", 42),
+    (r"\boxed{\$18{,}000}", 18000),
+    (r"\[ \boxed{18\,000\text{ dollars}} \]", 18000),
+    ('{"answer": "18"}', 18),
+    ("Answer:\n\n$$18$$", 18),
     ("$-5", -5),
     ("1 234", 1234),
     ("1\u202f234\u202f567 euros", 1234567),
@@ -73,6 +95,9 @@ def test_texts_without_a_number(text: str) -> None:
 
 def test_percentages_and_dotted_thousands_mean_two_things() -> None:
     """50% may be 50 or 0.5; 2.125 may be 2125 only where that is asked for."""
+    spelled = final_number("50 percent of them")
+    assert spelled is not None
+    assert spelled.values == (50, Fraction(1, 2))
     percent, dotted = final_number("50%"), final_number("2.125", dotted_thousands=True)
     plain = final_number("2.125")
     assert percent is not None
@@ -91,6 +116,46 @@ def test_whole_numbers_survive_grouping_sentences_and_scripts(number: int) -> No
         reading = final_number(text)
         assert reading is not None
         assert reading.values[0] == number
+
+
+@given(st.integers(0, 10**12))
+def test_every_countrys_groups_are_read(number: int) -> None:
+    """Dots from two groups on, spaces, apostrophes and Indian groups; a changed digit shows."""
+    groups = f"{number:,}"
+    texts = [groups.replace(",", mark) for mark in (" ", "'", "’", "\u202f")]
+    texts += [groups.replace(",", ".")] if groups.count(",") > 1 else []
+    head, tail = divmod(number, 1000)
+    indian = ",".join(_pairs(str(head))) + f",{tail:03d}" if head else str(tail)
+    for text in (*texts, indian):
+        reading, other = final_number(f"{text} €"), final_number(f"{text}1")
+        assert reading is not None
+        assert reading.values[0] == number
+        assert other is None or number not in other.values
+
+
+def _pairs(digits: str) -> list[str]:
+    """Return the digits in twos from the right, as India groups what is above a thousand."""
+    start = len(digits) % 2
+    return [part for part in (digits[:start], *_twos(digits[start:])) if part]
+
+
+def _twos(digits: str) -> list[str]:
+    return [digits[i : i + 2] for i in range(0, len(digits), 2)]
+
+
+@given(st.fractions(max_denominator=999), st.sampled_from(["frac", "dfrac", "tfrac"]))
+def test_fractions_keep_their_sign_in_latex(value: Fraction, name: str) -> None:
+    """A sign before the fraction or in its numerator; the other sign is another number."""
+    sign = "-" if value < 0 else ""
+    top, bottom = abs(value.numerator), value.denominator
+    for text in (
+        f"{sign}\\{name}{{{top}}}{{{bottom}}}",
+        f"\\boxed{{\\{name}{{{sign}{top}}}{{{bottom}}}}}",
+        f"So $x = {sign}{top}/{bottom}$.",
+    ):
+        reading = final_number(text)
+        assert reading is not None
+        assert reading.values[0] == value
 
 
 @given(

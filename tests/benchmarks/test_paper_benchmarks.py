@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from w4s.benchmarks import gpqa, gsm8k, gsm_hard, gsm_plus, mgsm, mmlu_pro, svamp
 from w4s.benchmarks.base import TooFewProblems
+from w4s.benchmarks.numbers import exact_number
 from w4s.benchmarks.registry import PAPER_NAMES, get_benchmark
 from w4s.benchmarks.row_benchmark import BadRowError, Item
 from w4s.benchmarks.scorers import numeric
@@ -99,6 +101,30 @@ def test_other_answers_score_zero(name: str) -> None:
     values = asyncio.run(check())
     assert len(values) > 30
     assert sum(values) <= (0.05 * len(values) if name == "drop" else 0)
+
+
+@real_rows
+@pytest.mark.parametrize("name", ["mgsm", "gsm8k", "gsm_plus", "gsm_hard", "svamp"])
+def test_a_number_that_is_off_scores_zero(name: str) -> None:
+    """On real rows the reference plus one, with another sign, or with another digit is wrong."""
+    benchmark = get_benchmark(name, data_dir=DATA)
+    problems = [item for item in benchmark.problems(60, seed=3) if item.answer != "None"]
+
+    async def check() -> list[Any]:
+        right = []
+        for problem in problems:
+            number = exact_number(problem.answer)
+            assert number is not None
+            for other in (number + 1, -number, 10 * number + 3):
+                text = str(other) if other.denominator == 1 else f"{float(other):.6f}"
+                verdict = await benchmark.score(problem, f"The answer is {text}.")
+                # GSM-Hard has numbers far below its tolerance
+                if abs(other - number) > Fraction(1, 100) and verdict.value:
+                    right.append((problem.answer, text, verdict))
+        return right
+
+    assert len(problems) > 40
+    assert asyncio.run(check()) == []
 
 
 @pytest.mark.slow

@@ -57,6 +57,30 @@ def test_numeric_compares_values(reference: str, answer: str, value: int) -> Non
     assert numeric(reference, answer).value == value
 
 
+@pytest.mark.parametrize(
+    ("reference", "answer", "value"),
+    [
+        ("5", "There are 5.", 1),
+        ("5", "$5", 1),
+        ("5", "3-5", 1),
+        ("5", "15", 0),
+        ("5", "-5", 0),
+        ("5", "−5", 0),
+        ("5", "5.5", 0),
+        ("5", "2,5", 0),
+        ("C++", "I use C++.", 1),
+        ("東京", "首都は東京です", 1),
+        ("กรุงเทพ", "เมืองหลวงคือกรุงเทพมหานคร", 1),
+        ("東京", "大阪です", 0),
+    ],
+)
+def test_contains_knows_numbers_and_scripts_without_spaces(
+    reference: str, answer: str, value: int
+) -> None:
+    """A number is no part of another; Chinese, Japanese and Thai put no spaces between words."""
+    assert contains(reference, answer).value == value
+
+
 def test_numeric_tolerances_are_inclusive() -> None:
     """A tolerance allows its own size and no more, absolute or relative."""
     assert numeric("10", "10.1", absolute=Fraction(1, 10)).value == 1
@@ -101,6 +125,18 @@ def test_numeric_refuses_a_reference_that_is_no_number() -> None:
         ("Berlin", "C"),
         ("berlin.", "C"),
         ("a new town", "D"),
+        ("The answer is **Berlin**.", "C"),
+        ("Answer: **C**", "C"),
+        ("the answer is c)", "C"),
+        (r"\boxed{\text{(C)}}", "C"),
+        (r"The answer is $\boxed{\mathrm{C}}$", "C"),
+        ("（C）", "C"),
+        ("Ｃ", "C"),
+        ("答案是C", "C"),
+        ('{"answer": "C"}', "C"),
+        ("Final Answer: The final answer is C. I hope it is correct.", "C"),
+        ("Answer: C\nConfidence: 90%", "C"),
+        ("The answer is:\n\n(C)", "C"),
         ("I think it is B", "B"),
         ("E", None),
         ("no idea", None),
@@ -126,6 +162,7 @@ def test_f1_is_squads() -> None:
     [
         ('{"b": [1, 2.0], "a": "x"}', 1),
         ('```json\n{"a": "x", "b": [1, 2]}\n```', 1),
+        ('```JSON\n{"a": "x", "b": [1, 2]}\n```\nThat is all.', 1),
         ('{"a": "x", "b": [2, 1]}', 0),
         ('{"a": "x"}', 0),
         ('{"a": "x", "b": [true, 2]}', 0),
@@ -173,6 +210,8 @@ def test_the_last_whole_box_counts(text: str, inside: str | None) -> None:
         ("Work.\nAnswer: x^2", "x^2"),
         ("**Final Answer:** 7", "7"),
         ("The answer is 3. No: the answer is 4.", "4"),
+        ("The answer is **7/2**.", "7/2"),
+        ("**Answer: x**", "x"),
         ("I answered it", None),
     ],
 )
@@ -222,3 +261,5 @@ def test_typographic_quotes_and_composed_letters_are_the_same_text() -> None:
     assert exact("don't", "don’t").value == 1.0
     assert exact("café", "cafe\u0301").value == 1.0
     assert contains("it's", "It’s so.").value == 1.0
+    assert f1("don't", "don’t").value == 1.0
+    assert exact("東京", "東京。").value == 1.0

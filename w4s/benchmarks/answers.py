@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 _WRAPPINGS = (('"', '"'), ("'", "'"), ("`", "`"), ("“", "”"), ("**", "**"), ("$", "$"))
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
+_SPACE_OR_BOLD = " \t\r*"
 _BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\[{}]|[{}]")
 _SAID = re.compile(
     r"(?:^|\n|[.:;]\s|\b(?:so|thus|hence|therefore|the),?\s)[\s*#]*(?:final\s)?answer\s*"
@@ -50,7 +51,7 @@ def unwrap(text: str) -> str:
 def announced(text: str) -> str | None:
     """Return what follows the last "the answer is" or "Answer:", to the end of its line."""
     lines = (text[match.end() :].partition("\n")[0] for match in _SAID.finditer(text))
-    said = [line.strip().removesuffix(".").strip() for line in lines]
+    said = [line.strip(_SPACE_OR_BOLD).removesuffix(".").strip(_SPACE_OR_BOLD) for line in lines]
     return next((part for part in reversed(said) if part), None)
 
 

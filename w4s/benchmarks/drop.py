@@ -79,7 +79,9 @@ def score(problem: Problem, answer: str) -> Score:
     text = _GROUPED.sub("", text)
     given = _listed(text)
     whole = text if given is None else " and ".join(given)
-    references = [[str(span) for span in spans] for spans in problem.data["references"]]
+    references = [
+        [_GROUPED.sub("", str(span)) for span in spans] for spans in problem.data["references"]
+    ]
     joined = [[" and ".join(spans)] for spans in references]
     readings = [drop_score(given or _spans(text), references), drop_score([whole], joined)]
     f1 = max(reading.f1 for reading in readings)

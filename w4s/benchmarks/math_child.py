@@ -14,6 +14,7 @@ import sys
 MEMORY_BYTES = 2 * 1024**3
 PARSE_SECONDS = 5
 _WORD = re.compile(r"(?<!\\)\b[^\W\d_]{3,}")
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{\w+\}")
 
 
 def compare(reference: str, answer: str) -> dict[str, object]:
@@ -32,7 +33,7 @@ def compare(reference: str, answer: str) -> dict[str, object]:
 
 def _is_formula(answer: str) -> bool:
     plain = not any(mark in answer for mark in ("$", "\n", "**"))
-    return plain and _WORD.search(answer) is None
+    return plain and _WORD.search(_ENVIRONMENT.sub("", answer)) is None
 
 
 def main() -> None:

@@ -30,6 +30,11 @@ _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}")
 _DELIMITER = re.compile(r"(?<!\\)\\[\[\]()]")  # not the "\\[2pt]" of a matrix
 _ROW_GAP = re.compile(r"\\\\\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm)\s*\]")
 _ASSIGNED = re.compile(r"^[A-Za-z]\s*=\s*(?!.*=)", re.DOTALL)
+_FULL_STOP = re.compile(r"(?<=[\w)}\]])\.$")
+_WORD = re.compile(r"(?<!\\)\b[^\W\d_]{3,}")
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{\w+\}")
+_UNIT_AT_END = re.compile(r"(?<=[\d})])\s+[A-Za-z]{3,}(?:\s[A-Za-z]{3,})?$")
+_OR = re.compile(r"(?<!\{)\s+(?:and|or)\s+(?!\})")
 _SPACING = re.compile(r"\\[,;! ]|\s|\\left|\\right|\$|\{\}")
 
 
@@ -46,9 +51,10 @@ class MathReferee:
         r"""Judge an answer: its last `\boxed{}`, else what "the answer is" announces. Blocks."""
         inner = boxed(answer)
         part = inner if inner is not None else announced(answer)
-        text = _bare(answer if part is None else part, reference)
-        if _plain(text) == _plain(reference):
-            return Score(1.0, text, "the same text as the reference")
+        whole = _bare(answer if part is None else part, reference)
+        for text in (whole, _without_words(whole)):
+            if _plain(text) == _plain(reference):
+                return Score(1.0, text, "the same text as the reference")
         if len(text) > MAX_CHARACTERS:
             text = text[-MAX_CHARACTERS:]
         reply = self._ask(reference, text if inner is None else f"${text}$")
@@ -134,8 +140,14 @@ def _kill(child: subprocess.Popen[str]) -> None:
 def _bare(text: str, reference: str) -> str:
     r"""Take off what is no part of the expression: `\[…\]`, bold, dollars, a leading "x ="."""
     text = _DELIMITER.sub("$", _ROW_GAP.sub(r"\\\\ ", text)).replace("$$", "$")
-    text = unwrap(text.strip())
+    text = _FULL_STOP.sub("", unwrap(text.strip()))
     return text if "=" in reference else _ASSIGNED.sub("", text)
+
+
+def _without_words(text: str) -> str:
+    """Return "1, -2" for "1 and -2", "3x" for "3x units"; a text with other words as it is."""
+    shorter = _UNIT_AT_END.sub("", _OR.sub(", ", text))
+    return text if _WORD.search(_ENVIRONMENT.sub("", shorter)) else shorter
 
 
 def _plain(text: str) -> str:

@@ -1,8 +1,9 @@
 r"""Read the final number of an answer, in any usual spelling and in any script's digits.
 
-Reads thousands separators ("1,234", "1 234"), decimals, fractions ("3/4", "1 1/2",
-`\frac{3}{4}`), scientific notation, currency signs, units around the number, percent signs,
-Bengali and full-width digits, "minus", "million". Does not read other number words.
+Reads thousands separators ("1,234", "1 234", "1.234.567", "12,34,567", "1'234"), decimals,
+fractions ("3/4", "1 1/2", "½", `-\frac{3}{4}`), scientific notation, currency signs, units around
+the number, percent signs, Bengali and full-width digits, "minus", "million". Does not read other
+number words.
 """
 
 from __future__ import annotations
@@ -23,16 +24,21 @@ _SAME = str.maketrans(
 )
 _FRAC = re.compile(r"\\[dtc]?frac\s*\{\s*([^{}]+?)\s*\}\s*\{\s*([^{}]+?)\s*\}")
 _SHORT_FRAC = re.compile(r"\\[dtc]?frac\s*(\d)\s*(\d)")
+_MIXED = re.compile(r"(?<=\d)\s*(?=\\[dtc]?frac)|(?<=\d)(?=[½¼¾⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])")
+_RAISED = re.compile(r"(?<=10)[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _TIMES_TEN = re.compile(r"\s*(?:\\times|\\cdot|×|x|\*)\s*10\s*\^\s*\{?\s*([+-]?\d{1,3})\s*\}?")
 _LATEX_GROUP = re.compile(r"(?<=\d)(?:\{,\}|\\,|\\!,?|,\\!)(?=\d{3})")
 _THIN_GROUP = re.compile(rf"(?<=\d)[{_THIN_SPACES}](?=\d{{3}})")
+# two groups, or decimals behind a comma: these dots cannot be decimal points
+_DOT_GROUPS = re.compile(r"(?<![\w.,])\d{1,3}(?:\.\d{3}){2,}(?![.,]?\d)")
+_DOT_GROUPS_COMMA = re.compile(r"(?<![\w.,])\d{1,3}(?:\.\d{3})+,\d{1,2}(?![.,]?\d)")
 _APOSTROPHE_GROUP = re.compile(r"(?<=\d)['’](?=\d{3}(?!\d))")
 _BARE_POWER = re.compile(r"(?<![\w.}])10\s*\^\s*\{?\s*(\d{1,3})\s*\}?")
 _UNIT_TEXT = re.compile(r"\\(?:text|textrm|textbf|mathrm|mbox)\s*\{([^{}]*)\}")
 _UNIT_POWER = re.compile(r"(?<=[A-Za-z])\s*\^\s*\{?\s*\d+\s*\}?")
 _MINUS = re.compile(r"(?<!\d )\b(?:minus|negative)\s+(?=[$€£¥₹]?\d)", re.IGNORECASE)
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_SPACED = re.compile(r"[+-]?\d{1,3}(?: \d{3})+")
+_SPACED = re.compile(r"[+-]?\d{1,3}(?: \d{3})+(?![\d/]|[.,]\d)")
 _DOTTED = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+")
 # words that announce the final answer in the eleven languages of MGSM (simple-evals' list)
 _CUES = (
@@ -48,7 +54,7 @@ _NUMBER = re.compile(
     rf"(?:(?P<whole>\d+)\s+(?=\d+/\d))?"
     rf"(?:(?P<top>\d[\d,]*)\s*/\s*(?P<bottom>\d[\d,]*(?!\.?\d))"
     rf"|(?P<decimal>{_DIGITS}(?:\.\d+)?|\.\d+)(?:[eE](?P<exponent>[+-]?\d{{1,3}})(?!\w))?)"
-    r"(?:\s?(?P<percent>\\?%)|\s(?P<scale>(?i:thousand|million|billion|trillion))\b)?"
+    r"(?:\s?(?P<percent>\\?%|per\s?cent\b)|\s(?P<scale>(?i:thousand|million|billion|trillion))\b)?"
 )
 
 
@@ -83,15 +89,21 @@ def final_number(answer: str, *, dotted_thousands: bool = False) -> Reading | No
 
 def exact_number(text: str) -> Fraction | None:
     """Return the value of a text that is one number and nothing else ("1,234.5", "3/4")."""
-    match = _NUMBER.fullmatch(_plain(text).strip())
+    match = _NUMBER.fullmatch(_plain(text).strip().rstrip("€£¥₹").rstrip())
     return _value(match) if match and not match["scale"] else None
 
 
 def _plain(text: str) -> str:
     digits = (_ascii_digit(character) for character in text.translate(_SAME))
-    text = "".join(digits)
+    text = _MIXED.sub(" ", "".join(digits))
+    text = _RAISED.sub(lambda match: "^" + unicodedata.normalize("NFKC", match.group()), text)
+    text = "".join(_ascii_fraction(character) for character in text).translate(_SAME)
     text = _LATEX_GROUP.sub("", _THIN_GROUP.sub("", _APOSTROPHE_GROUP.sub("", text)))
-    text = _SHORT_FRAC.sub(r"\1/\2", _FRAC.sub(r" \1/\2", text))
+    text = _DOT_GROUPS.sub(lambda match: match.group().replace(".", ""), text)
+    text = _DOT_GROUPS_COMMA.sub(
+        lambda match: match.group().replace(".", "").replace(",", "."), text
+    )
+    text = _SHORT_FRAC.sub(r"\1/\2", _FRAC.sub(r"\1/\2", text))
     text = _BARE_POWER.sub(r"1e\1", _TIMES_TEN.sub(r"e\1", text))
     text = _UNIT_POWER.sub("", _UNIT_TEXT.sub(r" \1", text))
     text = _MINUS.sub("-", text)
@@ -102,6 +114,13 @@ def _ascii_digit(character: str) -> str:
     if character.isascii() or unicodedata.category(character) != "Nd":
         return character
     return str(unicodedata.digit(character))
+
+
+def _ascii_fraction(character: str) -> str:
+    """Return "1/2" for "½"."""
+    if character.isascii() or not unicodedata.decomposition(character).startswith("<fraction>"):
+        return character
+    return unicodedata.normalize("NFKC", character)
 
 
 def _announced(text: str) -> str | None:
@@ -118,9 +137,10 @@ def _announced(text: str) -> str | None:
 
 
 def _whole(text: str, dotted_thousands: bool) -> Reading | None:
-    text = text.strip().strip("$ ").rstrip(".").strip()
-    if _SPACED.fullmatch(text):
-        return Reading(text, (Fraction(text.replace(" ", "")),))
+    text = text.strip().strip("$€£¥₹ ").rstrip(".").strip()
+    spaced = _SPACED.match(text)
+    if spaced and not any(map(str.isdigit, text[spaced.end() :])):
+        return Reading(spaced.group(), (Fraction(spaced.group().replace(" ", "")),))
     match = _NUMBER.fullmatch(text)
     return _reading(match, dotted_thousands) if match else None
 

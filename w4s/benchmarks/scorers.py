@@ -20,7 +20,7 @@ from w4s.benchmarks.numbers import exact_number, final_number
 from w4s.types import Score
 
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
-_FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
+_FENCE = re.compile(r"```[A-Za-z]*\s*\n(.*?)```", re.DOTALL)
 _LETTER = "A-Z"
 _ALONE = re.compile(rf"\(?([{_LETTER}])\)?[.):]?")
 _LABELLED = re.compile(rf"(?:\(([{_LETTER}])\)|([{_LETTER}])[.):])\s")
@@ -34,7 +34,8 @@ _SAID_SMALL = re.compile(
     re.MULTILINE,
 )
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"'})
-_LAST = re.compile(rf"\(([{_LETTER}])\)|(?<![\w'’])([{_LETTER}])(?![\w'’])")
+# next to letters of other scripts a letter still stands alone: they do not put spaces there
+_LAST = re.compile(rf"\(([{_LETTER}])\)|(?<![0-9A-Za-zÀ-ɏ_'’])([{_LETTER}])(?![0-9A-Za-zÀ-ɏ_'’])")
 
 
 def exact(reference: str, answer: str) -> Score:
@@ -46,9 +47,13 @@ def exact(reference: str, answer: str) -> Score:
 
 
 def contains(reference: str, answer: str) -> Score:
-    """Look for the reference inside the answer, as whole words, without case and spacing."""
-    pattern = rf"(?<!\w){re.escape(_bare(reference))}(?!\w)"
-    if re.search(pattern, _spaced(answer)):
+    """Look for the reference inside the answer, as whole words, without case and spacing.
+
+    A number is no part of another one: 5 is not in "15", "-5" or "5.5". In scripts that put no
+    spaces between words any place will do.
+    """
+    due = _bare(reference)
+    if re.search(f"{_before(due)}{re.escape(due)}{_behind(due)}", _spaced(answer)):
         return Score(1.0, answer.strip(), "the answer holds the reference")
     return Score(0.0, answer.strip(), f"the answer does not hold {reference!r:.200}")
 
@@ -124,9 +129,29 @@ def json_equal(reference: str, answer: str) -> Score:
     return Score(0.0, text, "another JSON value than the reference")
 
 
+def _before(due: str) -> str:
+    """Return the pattern of what must not stand before `due`."""
+    if not due or _unspaced(due[0]):
+        return ""
+    return r"(?<!\w)(?<!\d[.,])(?<!(?<!\w)[-−])" if due[0].isdecimal() else r"(?<!\w)"
+
+
+def _behind(due: str) -> str:
+    """Return the pattern of what must not stand behind `due`."""
+    if not due or _unspaced(due[-1]):
+        return ""
+    return r"(?!\w|[.,]\d)" if due[-1].isdecimal() else r"(?!\w)"
+
+
+def _unspaced(character: str) -> bool:
+    """Tell whether the script of a letter puts no spaces between words."""
+    name = unicodedata.name(character, "").partition(" ")[0]
+    return name in {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"}
+
+
 def _bare(text: str) -> str:
     text = unwrap(unicodedata.normalize("NFKC", text).translate(_QUOTES))
-    return _spaced(text if len(text) < 2 else text.removesuffix("."))
+    return _spaced(text if len(text) < 2 else text.removesuffix(".").removesuffix("。"))
 
 
 def _spaced(text: str) -> str:
@@ -135,11 +160,13 @@ def _spaced(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    plain = text.casefold().translate(str.maketrans("", "", string.punctuation))
+    plain = unicodedata.normalize("NFKC", text).translate(_QUOTES).casefold()
+    plain = plain.translate(str.maketrans("", "", string.punctuation))
     return _ARTICLE.sub(" ", plain).split()
 
 
 def _chosen(answer: str, *, known: str, options: Sequence[str]) -> str | None:
+    answer = unicodedata.normalize("NFKC", answer)
     inner = boxed(answer)
     text = unwrap(answer if inner is None else inner).removeprefix(r"\text{").rstrip("}")
     if (alone := _ALONE.fullmatch(text.upper())) and alone.group(1) in known:
@@ -148,7 +175,7 @@ def _chosen(answer: str, *, known: str, options: Sequence[str]) -> str | None:
         return labelled[1] or labelled[2]
     if said := _said(answer, known=known):
         return said
-    for part in (text, announced(answer) or text):
+    for part in (text, unwrap(announced(answer) or text)):
         same = [i for i, option in enumerate(options) if _bare(option) == _bare(part)]
         if len(same) == 1:
             return known[same[0]]
