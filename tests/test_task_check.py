@@ -65,6 +65,21 @@ def test_too_few_rows_for_a_test_are_found() -> None:
     assert "6 different questions, but 4 private and 2 public" in finding.text
 
 
+def test_long_and_similar_questions_are_told() -> None:
+    """The longest one's length; pairs that nearly repeat each other, by their ids."""
+    texts = [
+        f"{word} {word}s {'very ' * 30}slowly"
+        for word in ["ant", "bee", "cow", "dog", "elk", "fox"]
+    ]
+    texts += ["Which of the two quick brown foxes jumped over a lazy dog in Rome?"]
+    texts += [texts[-1].replace("Which", "So which"), "x" * 12_345]
+    problems = [Problem(f"p{i}", "b", text, str(i)) for i, text in enumerate(texts)]
+    finding = check_sizes(problems, sizes())
+    assert finding.good
+    assert "of up to 12,345 characters" in finding.text
+    assert "; pairs of nearly the same question: 1 (most alike: p6 and p7)" in finding.text
+
+
 def test_bad_rows_end_the_check_with_their_lines(tmp_path: Path) -> None:
     """Line, what is wrong, how many."""
     starter = write_starter(tmp_path / "boxes", project=tmp_path)

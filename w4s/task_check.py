@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from w4s.benchmarks.base import Benchmark, TooFewProblems
 from w4s.benchmarks.custom import benchmark_label
+from w4s.benchmarks.splits import SIMILAR_FROM
+from w4s.benchmarks.text import near_duplicates
 from w4s.config import BenchmarkParams
 from w4s.evaluation import Workbench, run_problems, total_usage
 from w4s.types import FailureKind, Problem, ProblemResult, Score
@@ -18,6 +20,7 @@ from w4s.workflow import builtin_workflow
 ROWS = 3
 _WORKFLOW = "direct"
 _SHOWN = 60
+_COMPARED = 1_000  # questions; more would take minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,13 @@ def check_sizes(problems: Sequence[Problem], sizes: BenchmarkParams) -> Finding:
             "benchmarks.private and benchmarks.public.",
         )
     test = min(held_out, sizes.test)
-    text = f"{len(problems)} different questions: {sizes.private} private, {sizes.public} public"
-    return Finding("data", True, f"{text}, {test} for the test")
+    longest = max(len(problem.question) for problem in problems)
+    return Finding(
+        "data",
+        True,
+        f"{len(problems)} different questions of up to {longest:,} characters: {sizes.private} "
+        f"private, {sizes.public} public, {test} for the test{_alike(problems)}",
+    )
 
 
 def all_problems(benchmark: Benchmark) -> list[Problem]:
@@ -100,9 +108,18 @@ async def check_endpoint(
     return [*findings, Finding("cost", True, text)]
 
 
+def _alike(problems: Sequence[Problem]) -> str:
+    compared = problems[:_COMPARED]
+    pairs = near_duplicates([item.question for item in compared], threshold=SIMILAR_FROM)
+    if not pairs:
+        return ""
+    one, two = compared[pairs[0].first].id, compared[pairs[0].second].id
+    return f"; pairs of nearly the same question: {len(pairs)} (most alike: {one} and {two})"
+
+
 def _unscored(problem: Problem, score: Score) -> Finding:
     text = f"{problem.id}: the reference answer {_cut(problem.answer)} does not score 1"
-    return Finding("scorer", False, f"{text}: {score.reason}. Choose another scorer.")
+    return Finding("scorer", False, f"{text}: {score.reason}. Mend the row or the scorer.")
 
 
 def _answered(problem: Problem, result: ProblemResult) -> Finding:

@@ -144,6 +144,46 @@ def test_a_missing_task_file_is_named() -> None:
         get_benchmark("nowhere.yaml")
 
 
+def test_a_file_that_is_no_task_file_is_told_apart(tmp_path: Path) -> None:
+    """A folder, or the data in the task's place: not "unknown benchmark" with forty names."""
+    task(tmp_path)
+    for path in (tmp_path, tmp_path / "data.csv"):
+        with pytest.raises(ConfigError, match=r"no task file\. A YAML file that names data"):
+            get_benchmark(str(path))
+
+
+@pytest.mark.parametrize("data", ["hub:", "hub:owner/name", "hub:a:b:c:d", "hub::test"])
+def test_a_wrong_address_on_the_hub_is_refused(tmp_path: Path, data: str) -> None:
+    """The form that is due is named, before the network is asked."""
+    path = task(tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "data": data}))
+    with pytest.raises(ConfigError, match=r"hub:OWNER/NAME\[:CONFIG\]:SPLIT is due"):
+        load_task(path).problems(1, seed=0)
+
+
+def test_two_answers_to_one_question_are_refused(tmp_path: Path) -> None:
+    """Both rows are named; the same answer twice is one problem."""
+    data = CAPITALS + "CAPITAL OF FRANCE,Paris\ncapital of Italy?,Milan\n"
+    with pytest.raises(DataError) as caught:
+        load_task(task(tmp_path, data=data)).problems(1, seed=0)
+    assert "1 of 4 rows are bad" in str(caught.value)
+    assert "data.csv:5: asks what data.csv:3 asks" in str(caught.value)
+    assert "'Milan', not 'Rome'" in str(caught.value)
+
+
+def test_an_odd_spreadsheet_is_read_as_it_is_meant(tmp_path: Path) -> None:
+    """A mark at the start, semicolons, CRLF, line breaks in quotes, more columns, repeated rows."""
+    row = '7;"Größe?\nWie viel?";"1,250 €";x\r\n'
+    text = "\ufeffid;question;answer;\r\n" + row + row + "8;٣ + ٤?;٧;\r\n"
+    benchmark = load_task(task(tmp_path, scorer="numeric", data=text))
+    problems = sorted(benchmark.problems(2, seed=0), key=lambda problem: problem.id)
+    assert [problem.id for problem in problems] == ["data.csv:2", "data.csv:6"]
+    assert problems[0].question == "Größe?\nWie viel?"
+    for problem, right in zip(problems, ("It costs 1.250,00 €.", "7"), strict=True):
+        assert asyncio.run(benchmark.score(problem, right)).value == 1.0
+        assert asyncio.run(benchmark.score(problem, "1.25")).value == 0.0
+
+
 def test_unit_tests_of_ones_own(tmp_path: Path) -> None:
     """Rows with entry_point, tests and public_tests become a code benchmark."""
     row = {
@@ -206,6 +246,16 @@ def test_a_missing_function_is_a_configuration_error(
     """The module or the function that is missing is named when the task is loaded."""
     with pytest.raises(ConfigError, match=message):
         load_task(task(tmp_path, scorer=target))
+
+
+@pytest.mark.parametrize("parameters", ["a, b", "a, b, c, d", "*, question, reference, answer"])
+def test_a_function_of_other_parameters_is_a_configuration_error(
+    tmp_path: Path, parameters: str
+) -> None:
+    """Found when the task is loaded, not as a zero for every answer."""
+    (tmp_path / "own.py").write_text(f"def judge({parameters}):\n    return 1\n")
+    with pytest.raises(ConfigError, match=r"'own:judge' takes \(.*called with \(question, ref"):
+        load_task(task(tmp_path, scorer="own:judge"))
 
 
 def test_a_function_that_gives_no_score_is_a_configuration_error(tmp_path: Path) -> None:

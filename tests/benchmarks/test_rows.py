@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import sys
@@ -139,6 +140,8 @@ def test_a_column_named_twice_is_refused(tmp_path: Path) -> None:
         ("a.jsonl", b"", "holds no rows"),
         ("a.jsonl", b"\xff\xfe", "not UTF-8"),
         ("a.xlsx", b"x", r"suffix '\.xlsx'"),
+        ("a.csv", b"question,answer\nq,\x00\n", r"a\.csv:2: holds a NUL byte: no text"),
+        ("a.csv", b"PK\x03\x04\x00\x00", r"a\.csv:1: holds a NUL byte"),
     ],
 )
 def test_unusable_files_say_what_to_do(
@@ -148,6 +151,22 @@ def test_unusable_files_say_what_to_do(
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=message):
         read_file(tmp_path / name)
+
+
+def test_a_folder_and_a_closed_file_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path and the system's reason, in one message."""
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(DataError, match=r"a\.csv: cannot be read: Is a directory"):
+        read_file(tmp_path / "a.csv")
+
+    def closed(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", closed)
+    with pytest.raises(DataError, match=r"b\.csv: cannot be read: Permission denied"):
+        read_file(tmp_path / "b.csv")
 
 
 def test_a_missing_file_is_named_with_its_home(tmp_path: Path) -> None:

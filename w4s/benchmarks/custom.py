@@ -23,7 +23,12 @@ from w4s.benchmarks.code_benchmark import CodeBenchmark, score_code
 from w4s.benchmarks.custom_rows import ROW_READERS, Columns, row_reader
 from w4s.benchmarks.custom_scorer import function_scorer, scorer_source
 from w4s.benchmarks.judge import Judge
-from w4s.benchmarks.row_benchmark import RowBenchmark, ScoreAnswer, immediate
+from w4s.benchmarks.row_benchmark import (
+    SCORERS_REVISION,
+    RowBenchmark,
+    ScoreAnswer,
+    immediate,
+)
 from w4s.benchmarks.rows import Source, Table, read_file, read_source
 from w4s.benchmarks.scorers import contains, exact, f1, json_equal, multiple_choice, numeric
 from w4s.benchmarks.unit_tests import UnitTestRunner
@@ -89,7 +94,7 @@ def load_task(
         read_row=row_reader(params.scorer, Columns(params.question, params.answer)),
         score=_score(params, folder=path.parent, runner=runner, executor=executor),
         scorer_revision=_revision(params, path.parent),
-        ids_are_places=True,
+        of_ones_own=True,
     )
     return CodeBenchmark(rows, runner) if params.scorer == "unit_tests" else rows
 
@@ -110,7 +115,10 @@ def read_task(path: Path) -> TaskParams:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as a task file: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            f"{path}: cannot be read as a task file: {why}. See what w4s init writes."
+        ) from error
     try:
         params = TaskParams.model_validate(loaded if isinstance(loaded, dict) else {})
     except ValidationError as error:
@@ -128,18 +136,19 @@ def read_task(path: Path) -> TaskParams:
 def _revision(params: TaskParams, folder: Path) -> str:
     """Return a hash of what decides verdicts: results kept under another one are not reused."""
     source = scorer_source(params.scorer, folder=folder) if ":" in params.scorer else b""
-    return hashlib.sha256(params.model_dump_json().encode() + source).hexdigest()[:16]
+    text = f"{SCORERS_REVISION}{params.model_dump_json()}"
+    return hashlib.sha256(text.encode() + source).hexdigest()[:16]
 
 
 def _tables(params: TaskParams, folder: Path) -> Sequence[Table]:
     if not params.data.startswith(HUB_PREFIX):
         return [read_file(folder / params.data)]
-    hub, *config, split = params.data.removeprefix(HUB_PREFIX).split(":")
-    if not hub or len(config) > 1:
+    parts = params.data.removeprefix(HUB_PREFIX).split(":")
+    if len(parts) not in {2, 3} or not all(parts):
         raise ConfigError(f"data: {params.data!r}; hub:OWNER/NAME[:CONFIG]:SPLIT is due.")
-    source = Source(
-        file=hub, hub=hub, config=config[0] if config else None, split=split, revision="main"
-    )
+    hub, split = parts[0], parts[-1]
+    config = parts[1] if len(parts) == 3 else None
+    source = Source(file=hub, hub=hub, config=config, split=split, revision="main")
     return [read_source(source, data_dir=None)]
 
 

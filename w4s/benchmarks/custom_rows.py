@@ -44,7 +44,10 @@ def _plain(row: Mapping[str, Any], columns: Columns) -> Item:
 def _numeric(row: Mapping[str, Any], columns: Columns) -> Item:
     item = _plain(row, columns)
     if exact_number(item.answer) is None:
-        raise BadRowError(f"column {columns.answer!r} is no number: {item.answer[:60]!r}")
+        raise BadRowError(
+            f"column {columns.answer!r} is no number: {item.answer[:60]!r} "
+            "(one number without a unit is due, such as 1,234.5 or 3/4)"
+        )
     return item
 
 

@@ -63,7 +63,23 @@ def _find(target: str, folder: Path) -> Callable[[str, str, str], Any]:
     function = getattr(module, name, None)
     if not callable(function):
         raise ConfigError(f"scorer: {target!r}: {module_name!r} has no function {name!r}.")
+    _refuse_parameters(target, function)
     return function  # type: ignore[no-any-return]  # its result is checked by _as_score
+
+
+def _refuse_parameters(target: str, function: Callable[..., Any]) -> None:
+    """Raise ConfigError where the function does not take the three texts."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some functions written in C tell nothing
+        return
+    try:
+        signature.bind("question", "reference", "answer")
+    except TypeError as error:
+        raise ConfigError(
+            f"scorer: {target!r} takes {signature}, and is called with (question, reference, "
+            f"answer): {error}. Give it these three parameters."
+        ) from error
 
 
 def _import(name: str, folder: Path) -> ModuleType:

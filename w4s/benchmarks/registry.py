@@ -76,6 +76,8 @@ def get_benchmark(
 
 
 def _unknown(name: str) -> str:
+    if Path(name).exists():
+        return f"{name}: no task file. A YAML file that names data and scorer is due: w4s init."
     names = benchmark_names()
     close = difflib.get_close_matches(name, names, n=3)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""

@@ -19,6 +19,7 @@ from w4s.benchmarks.rows import Row, Source, Table, read_source, refuse_bad_rows
 from w4s.benchmarks.text import normalise_question
 from w4s.types import Problem, Score
 
+SCORERS_REVISION = 2  # of the built-in scorers: one more whenever verdicts may change
 LOGGER = logging.getLogger(__name__)
 
 
@@ -52,7 +53,8 @@ class RowBenchmark:
     """Problems from rows. `scorer_revision` changes when verdicts may.
 
     Rows whose questions are the same after normalising count once. A problem is called by its
-    number or, with `ids_are_places`, by where its row stands.
+    number, and of two answers to one question the first counts. In a file `of_ones_own` a problem
+    is called by where its row stands, and two answers to one question are refused.
     """
 
     def __init__(
@@ -63,8 +65,8 @@ class RowBenchmark:
         tables: Callable[[], Sequence[Table]],
         read_row: ReadRow,
         score: ScoreAnswer,
-        scorer_revision: int | str = 1,
-        ids_are_places: bool = False,
+        scorer_revision: int | str = SCORERS_REVISION,
+        of_ones_own: bool = False,
     ) -> None:
         self._name = name
         self._description = description
@@ -72,7 +74,7 @@ class RowBenchmark:
         self._read_row = read_row
         self._score = score
         self._scorer_revision = scorer_revision
-        self._ids_are_places = ids_are_places
+        self._of_ones_own = of_ones_own
 
     @property
     def name(self) -> str:
@@ -124,7 +126,9 @@ class RowBenchmark:
             except BadRowError as error:
                 bad.append(f"{row.place}: {error}")
                 continue
-            problems.setdefault(normalise_question(problem.question), problem)
+            first = problems.setdefault(normalise_question(problem.question), problem)
+            if self._of_ones_own and (first.answer, first.data) != (problem.answer, problem.data):
+                bad.append(_contradiction(row.place, problem, first))
         refuse_bad_rows(self._name, bad, total=len(rows))
         if len(problems) < len(rows):
             repeated = len(rows) - len(problems)
@@ -135,12 +139,19 @@ class RowBenchmark:
         item = self._read_row(row.values)
         place = row.place.replace("/", "-")  # an id is one part of a draw's address
         return Problem(
-            id=place if self._ids_are_places else f"{self._name}-{number}",
+            id=place if self._of_ones_own else f"{self._name}-{number}",
             benchmark=self._name,
             question=item.question,
             answer=item.answer,
             data=item.data,
         )
+
+
+def _contradiction(place: str, problem: Problem, first: Problem) -> str:
+    return (
+        f"{place}: asks what {first.id} asks (but for case and punctuation), with another answer: "
+        f"{problem.answer[:60]!r}, not {first.answer[:60]!r}; keep one of them"
+    )
 
 
 def immediate(scorer: Scorer) -> ScoreAnswer:

@@ -84,6 +84,9 @@ def read_file(path: Path) -> Table:
         raise DataError(f"{path}: cannot be read: {error.strerror}. Check the path.") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(f"{path}:{line}: holds a NUL byte: no text. Save it as plain UTF-8 text.")
     match path.suffix.lower():
         case ".jsonl":
             rows = _jsonl(path, text)
