@@ -125,6 +125,40 @@ def test_an_export_overwrites_nothing(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("body", "printed"),
+    [
+        ("return {'answer': 42.0}", "42"),
+        ("return {'answer': ['a', 1]}", '["a", 1]'),
+        ("return {'answer': ' two '}", "two"),
+    ],
+)
+@pytest.mark.parametrize("head", ["def workflow", "async def solver"])
+def test_an_answer_is_spelled_as_it_was_measured(
+    tmp_path: Path, head: str, body: str, printed: str
+) -> None:
+    """Whole floats, lists, and coroutine functions too."""
+    path = tmp_path / "mine.py"
+    path.write_text(f"{head}(agent, task):\n    {body}\n")
+    assert run_answer(export(path, tmp_path / "out"), W4S_MODEL="m").stdout == f"{printed}\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return {'answer': [][0]}", "no answer: IndexError: list index out of range"),
+        ("return {'reply': 1}", "no answer: KeyError: 'answer'"),
+        ("return {'answer': None}", "no answer: the workflow gave None"),
+    ],
+)
+def test_what_a_workflow_does_wrong_is_one_message(tmp_path: Path, body: str, said: str) -> None:
+    """No traceback: nobody who uses the folder wrote the workflow."""
+    path = tmp_path / "mine.py"
+    path.write_text(f"def workflow(agent, task):\n    {body}\n")
+    done = run_answer(export(path, tmp_path / "out"), W4S_MODEL="m")
+    assert (done.returncode, done.stderr) == (1, f"{said}\n")
+
+
 def run_answer(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "answer.py", "What is 6 times 7?"],

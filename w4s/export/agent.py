@@ -7,12 +7,14 @@ the workflow in a container or on a machine of its own, or serve it with `w4s se
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +203,27 @@ class Agent:
         if reply.usage is not None:
             self.prompt_tokens += reply.usage.prompt_tokens
             self.completion_tokens += reply.usage.completion_tokens
+
+
+def answer_of(workflow: Callable[[Agent, str], Any], agent: Agent, question: str) -> str:
+    """Return the workflow's answer, spelled as it was when the workflow was measured.
+
+    Raises OpenAIError of the client, and RuntimeError for whatever else the workflow raises.
+    """
+    try:
+        result = workflow(agent, question)
+        answer = (asyncio.run(result) if inspect.iscoroutine(result) else result)["answer"]
+    except openai.OpenAIError:
+        raise
+    except Exception as error:  # a language model wrote it: it may raise anything
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
+    if answer is None:
+        raise RuntimeError("the workflow gave None")
+    if isinstance(answer, float) and answer.is_integer() and abs(answer) < 1e15:
+        return str(int(answer))
+    if isinstance(answer, list | dict):
+        return json.dumps(answer, ensure_ascii=False)
+    return str(answer).strip()
 
 
 def _outcome(done: subprocess.CompletedProcess[str]) -> Any:

@@ -123,11 +123,11 @@ function that calls a language model to answer a question.
 From Python:
 
     from openai import OpenAI
-    from runtime.agent import Agent
+    from runtime.agent import Agent, answer_of
     from workflow import {entry_point}
 
     agent = Agent(OpenAI(), model="...")
-    print({entry_point}(agent, "QUESTION")["answer"])
+    print(answer_of({entry_point}, agent, "QUESTION"))
 
 ## Safety
 

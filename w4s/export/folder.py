@@ -32,7 +32,7 @@ import os
 import sys
 
 from openai import OpenAI, OpenAIError
-from runtime.agent import Agent
+from runtime.agent import Agent, answer_of
 from workflow import {entry_point}
 
 MODEL = os.environ.get("W4S_MODEL", {model!r})
@@ -48,7 +48,7 @@ def main() -> None:
     for question in sys.argv[1:]:
         agent = Agent(client, model=MODEL, max_tokens={max_tokens})
         try:
-            print({entry_point}(agent, question)["answer"])
+            print(answer_of({entry_point}, agent, question))
         except (OpenAIError, RuntimeError) as error:
             sys.exit(f"no answer: {{error}}")
 
@@ -85,7 +85,8 @@ def export_workflow(
 
 
 def _entry_point(code: str) -> str:
-    names = {node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)}
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    names = {node.name for node in ast.parse(code).body if isinstance(node, functions)}
     return next(name for name in ENTRY_POINTS if name in names)
 
 
