@@ -55,7 +55,7 @@ async def search_once(
     result = await get_search(method)(
         proposer,
         example=builtin_workflow(example).code,
-        plan=SearchPlan(params.iterations, params.turns),
+        plan=SearchPlan(params.iterations, params.turns, params.candidates),
         draw=Draw(seed=seed, stage="search", benchmark=benchmark, policy=policy.name),
         on_turn=turn_listener(context, search_label(benchmark, policy, seed, method)),
     )

@@ -233,6 +233,17 @@ def test_search_returns_the_best_workflow_by_validation_accuracy() -> None:
     assert [iteration.best for iteration in result.iterations] == [0.5, 1.0, 1.0]
 
 
+def test_the_best_of_an_iterations_candidates_moves_a_search_on() -> None:
+    """The paper's one candidate an iteration is the plan's default, not its limit."""
+    made = proposer([reply_with(c) for c in (HALF, RIGHT, WRONG, "nothing")])
+    plan = SearchPlan(iterations=1, turns=2, candidates=3)
+    result = asyncio.run(search(made, example=WRONG, plan=plan, draw=DRAW))
+    assert (result.accuracy, result.found) == (1.0, 0)
+    assert [iteration.accuracy for iteration in result.iterations] == [1.0]
+    assert result.iterations[0].code is not None
+    assert result.iterations[0].code.strip() == RIGHT
+
+
 def test_a_search_that_finds_nothing_better_returns_the_example() -> None:
     """The example stays the answer, and the result says so."""
     made = proposer(["nothing"] * 8)

@@ -166,13 +166,16 @@ class TrainParams(Section):
 
 
 class SearchParams(Section):
-    """One candidate an iteration, in windows of T turns, for each seed.
+    """Iterations in windows of T turns, for each seed; the best of `candidates` moves on.
 
+    The paper samples one candidate an iteration. A local policy samples a few in one batch, in
+    the time of one.
     `rivals` are other searches to run with the starting policy. `budget` is the most that one
     search may spend on the executor; one that has spent it ends with what it has found.
     """
 
     iterations: int = Field(gt=0)
+    candidates: int = Field(default=1, gt=0)
     turns: int = Field(gt=0)
     corrections: int = Field(ge=0)
     temperature: float = Field(gt=0)

@@ -1,4 +1,4 @@
-"""One search: a policy improves a workflow for one benchmark, one candidate an iteration.
+"""One search: a policy improves a workflow for one benchmark, iteration by iteration.
 
 Returns the workflow with the best validation accuracy. The test split is not within its reach.
 """
@@ -11,13 +11,16 @@ from w4s.environment import State
 from w4s.errors import SearchBudgetError
 from w4s.prompts.state import Attempt
 from w4s.proposals import Proposer
-from w4s.rollout import OnTurn, Progress, evaluate_candidates
+from w4s.rollout import OnTurn, Progress, choose, evaluate_candidates
 from w4s.types import Candidate, Draw, Failure, Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Iteration:
-    """One iteration of a search. `accuracy` is None where every attempt failed."""
+    """One iteration of a search: its best candidate, and the failures of all.
+
+    `accuracy`, `reward` and `code` are None where no candidate ran.
+    """
 
     index: int
     accuracy: float | None
@@ -49,10 +52,16 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class SearchPlan:
-    """How long to search: iterations in all, in windows of `turns`."""
+    """How long to search: iterations in all, in windows of `turns`, best of `candidates` each."""
 
     iterations: int
     turns: int
+    candidates: int = 1
+
+    @property
+    def samples(self) -> int:
+        """Candidates of the whole search: what searches of another shape may sample too."""
+        return self.iterations * self.candidates
 
 
 async def search(
@@ -111,20 +120,26 @@ class _Run:
         self.usage = first.feedback.usage
 
     async def iterate(self, index: int) -> None:
-        """Play one iteration: one candidate, evaluated if it runs."""
+        """Play one iteration: sample candidates, evaluate those that run, go on with the best."""
         environment = self._proposer.environment
         window, turn = divmod(index, self._plan.turns)
         if turn == 0 and window > 0:
             self._state = environment.reset(example=self._example, latest=self._state.latest)
         draw = replace(self._draw, window=window, turn=turn)
-        proposals = await self._proposer.propose(self._state, count=1, draw=draw)
-        (candidate,) = await evaluate_candidates(environment, self._state, proposals, draw=draw)
-        self._take(index, candidate)
+        proposals = await self._proposer.propose(
+            self._state, count=self._plan.candidates, draw=draw
+        )
+        self._take(index, await evaluate_candidates(environment, self._state, proposals, draw=draw))
 
-    def _take(self, index: int, candidate: Candidate) -> None:
-        action, feedback = candidate.action, candidate.feedback
+    def _take(self, index: int, candidates: tuple[Candidate, ...]) -> None:
+        for candidate in candidates:
+            if candidate.feedback is not None:
+                self.usage += candidate.feedback.usage
+        chosen = choose(candidates)
+        best_one = candidates[chosen] if chosen is not None else None
+        action = best_one.action if best_one else None
+        feedback = best_one.feedback if best_one else None
         if action is not None and feedback is not None:
-            self.usage += feedback.usage
             environment = self._proposer.environment
             last = (index + 1) % self._plan.turns == 0 or index + 1 == self._plan.iterations
             move = environment.conclude if last else environment.advance
@@ -137,8 +152,8 @@ class _Run:
                 index=index,
                 accuracy=feedback.accuracy if feedback else None,
                 best=best,
-                reward=candidate.reward,
-                failures=candidate.failures,
+                reward=best_one.reward if best_one else None,
+                failures=tuple(f for candidate in candidates for f in candidate.failures),
                 code=action.code if action else None,
             )
         )

@@ -34,13 +34,13 @@ async def archive_search(
     draw: Draw,
     on_turn: OnTurn = lambda _: None,
 ) -> SearchResult:
-    """Add `plan.iterations` workflows to an archive that starts with the example."""
+    """Add `plan.samples` workflows to an archive that starts with the example."""
     ledger = await open_ledger(
         NAME, proposer, example=example, plan=plan, draw=draw, on_turn=on_turn
     )
     environment = proposer.environment
     archive = [ledger.first]
-    for _ in range(plan.iterations):
+    for _ in range(plan.samples):
         messages = archive_state(
             description=environment.benchmark.description,
             archive=archive,

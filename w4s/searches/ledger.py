@@ -19,7 +19,7 @@ from w4s.types import Candidate, Draw
 
 
 class SearchMethod(Protocol):
-    """A search: `plan.iterations` candidates of a policy, each evaluated once."""
+    """A search: `plan.samples` candidates of a policy, each evaluated once."""
 
     def __call__(
         self,
@@ -109,7 +109,7 @@ class Ledger:
             Iteration(index, accuracy, best, candidate.reward, candidate.failures, code)
         )
         benchmark = self.proposer.environment.benchmark.name
-        self._on_turn(Progress(benchmark, index, self.plan.iterations, accuracy, best))
+        self._on_turn(Progress(benchmark, index, self.plan.samples, accuracy, best))
         return tried
 
 

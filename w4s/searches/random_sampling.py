@@ -19,11 +19,11 @@ async def random_search(
     draw: Draw,
     on_turn: OnTurn = lambda _: None,
 ) -> SearchResult:
-    """Sample `plan.iterations` candidates after the example, and return the best one."""
+    """Sample `plan.samples` candidates after the example, and return the best one."""
     ledger = await open_ledger(
         NAME, proposer, example=example, plan=plan, draw=draw, on_turn=on_turn
     )
     state = proposer.environment.reset(example=ledger.first)
-    for _ in range(plan.iterations):
+    for _ in range(plan.samples):
         await ledger.iterate(state)
     return ledger.result()

@@ -58,12 +58,12 @@ async def tree_search(
     draw: Draw,
     on_turn: OnTurn = lambda _: None,
 ) -> SearchResult:
-    """Grow a tree by `plan.iterations` workflows from the example."""
+    """Grow a tree by `plan.samples` workflows from the example."""
     ledger = await open_ledger(
         NAME, proposer, example=example, plan=plan, draw=draw, on_turn=on_turn
     )
     tree = [Node(ledger.first)]
-    for index in range(plan.iterations):
+    for index in range(plan.samples):
         chosen = select(tree, seed=derive_seed(ledger.draw.path, "select", index))
         tried = await ledger.iterate(_state(proposer.environment, tree, chosen))
         if tried is not None:
