@@ -36,7 +36,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "test": 4,
     },
     "collect": {"episodes": 2, "candidates": 2},
-    "search": {"iterations": 2},
+    "search": {"iterations": 2, "candidates": 1},
     "evaluate": {"first_candidates": 2},
     "executor": {"model": "scripted", "outage_seconds": 5},
     "policy": {"model": "scripted"},

@@ -140,6 +140,7 @@ CHANGES: dict[str, tuple[Any, set[str]]] = {
     "train.temperature": (0.7, {"train"}),
     "train.epochs": (1, {"train"}),
     "search.iterations": (2, SEARCH),
+    "search.candidates": (3, SEARCH),
     "search.seeds": ([0, 1], SEARCH),
     "search.turns": (3, SEARCH | TEST),
     "evaluate.first_candidates": (2, TEST),

@@ -26,7 +26,7 @@ SMALL: dict[str, Any] = {
     "warm_start": {"samples": 60},
     "collect": {"episodes": 1, "candidates": 2, "corrections": 1, "min_accuracy": None},
     "train": {"objectives": ["rwr"], "epochs": 1},
-    "search": {"iterations": 1, "corrections": 1},
+    "search": {"iterations": 1, "candidates": 2, "corrections": 1},
     "evaluate": {"first_candidates": 1},
 }
 
