@@ -84,6 +84,12 @@ class Budget:
             await waiter
         self._reserved += amount
 
+    def require(self, amount: Amount) -> None:
+        """Raise BudgetError where `amount` does not fit beside what is spent."""
+        limit = self._passed(self.spent + amount)
+        if limit is not None:
+            raise BudgetError(self._message(limit, amount))
+
     def settle(self, reserved: Amount, spent: Amount) -> None:
         """Turn what was set aside into what was spent (nothing, where the call failed)."""
         self._reserved = self._reserved - reserved
@@ -107,9 +113,10 @@ class Budget:
 
     def _message(self, limit: str, amount: Amount) -> str:
         spent = self.spent
+        replies = f"{amount.calls} replies, " if amount.calls else ""
         return (
-            f"The budget is spent: the next call ({amount.calls} replies, at most {amount.tokens} "
-            f"tokens, ${amount.usd:.4f}) would pass {self._name}.{limit} = "
+            f"The budget is spent: the next call ({replies}at most {amount.tokens} tokens, "
+            f"${amount.usd:.4f}) would pass {self._name}.{limit} = "
             f"{getattr(self._limits, limit):g}. So far: {spent.calls} calls, {spent.tokens} "
             f"tokens, ${spent.usd:.4f}. Everything is kept; raise {self._name}.{limit} to go on."
         )

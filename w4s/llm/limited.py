@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from w4s.errors import BudgetError, SearchBudgetError
 from w4s.llm.base import ChatReply, ChatRequest, Executor
-from w4s.llm.budget import Budget
+from w4s.llm.budget import Amount, Budget
 from w4s.types import Usage
 
 _CHARACTERS_PER_TOKEN = 3  # as the engine estimates: to be on the safe side
@@ -15,9 +15,11 @@ _CHARACTERS_PER_TOKEN = 3  # as the engine estimates: to be on the safe side
 class LimitedExecutor:
     """Asks `executor` within `budget`.
 
-    Replayed replies count as well, so that a search stops at the same call every time. `usage`
-    is what was asked through it, by whomever, as if nothing had been on record. `model` and
-    `max_tokens` stand in where a request names none.
+    Replayed replies count as well. The budget is spent once less is left of tokens or USD than
+    the largest call so far might have taken: that does not depend on which replies come first,
+    so that a search stops at the same place every time. `usage` is what was asked through it, by
+    whomever, as if nothing had been on record. `model` and `max_tokens` stand in where a request
+    names none.
     """
 
     def __init__(self, executor: Executor, budget: Budget, *, model: str, max_tokens: int) -> None:
@@ -25,6 +27,7 @@ class LimitedExecutor:
         self._budget = budget
         self._model = model
         self._max_tokens = max_tokens
+        self._largest = Amount()
         self.usage = Usage()
 
     async def chat(self, request: ChatRequest, *, draw: str) -> ChatReply:
@@ -41,6 +44,10 @@ class LimitedExecutor:
             completion_tokens=request.n * (request.max_tokens or self._max_tokens),
         )
         reserved = self._budget.amount(model, most)
+        self._largest = Amount(
+            tokens=max(self._largest.tokens, reserved.tokens),
+            usd=max(self._largest.usd, reserved.usd),
+        )
         try:
             await self._budget.reserve(reserved)
         except BudgetError as error:
@@ -52,4 +59,8 @@ class LimitedExecutor:
         finally:
             self.usage += spent
             self._budget.settle(reserved, self._budget.amount(model, spent))
+        try:
+            self._budget.require(self._largest)
+        except BudgetError as error:
+            raise SearchBudgetError(str(error)) from error
         return reply
