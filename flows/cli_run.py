@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from flows.server import prefect_server
 from tasks.options import Options
 from tasks.progress import LISTENER
 from tasks.replies import require_record
+from tasks.workspace import Workspace
 from w4s.config import Params
 
 INTERRUPTED = 130
@@ -38,7 +40,7 @@ def run_command(
     # what is wrong is told before anything starts
     loaded = options.load()
     workspace = options.workspace(loaded)
-    workspace.refuse_if_held()
+    _wait_for(workspace)
     if loaded.executor.replay:
         require_record(workspace)
     with Display(_NAMES.get(command, command), workspace=workspace.root) as display:
@@ -54,6 +56,22 @@ def run_command(
             # everything of ours is closed; Prefect's threads would wait for a server that is gone
             os._exit(INTERRUPTED)
     show_results(command, workspace)
+
+
+def _wait_for(workspace: Workspace) -> None:
+    """Wait for a run in the same folder before anything starts: it finishes what is found then."""
+    told = False
+    while (holder := workspace.holder()) is not None:
+        if not told:
+            sys.stderr.write(
+                f"w4s: {workspace.root}: {holder} works in this folder: waiting for its end. "
+                "Ctrl-C to leave; --set workspace=FOLDER works in another.\n"
+            )
+            told = True
+        try:
+            time.sleep(1)
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None
 
 
 def _run_flow(command: str, options: Options, params: Params, arguments: Mapping[str, Any]) -> None:

@@ -33,7 +33,6 @@ def transfer(
     params = options.load()
     plan = make_plan(workflows, executors=executors, benchmarks=benchmarks, params=params)
     workspace = options.workspace(params)
-    workspace.refuse_if_held()
     display: AbstractContextManager[Display] = Display(COMMAND, workspace=workspace.root)
     with display as listener:
         LISTENER.set(listener)

@@ -7,6 +7,7 @@ that stays.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import subprocess
@@ -40,8 +41,15 @@ def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     home.mkdir(parents=True, exist_ok=True)
+    starting = (home / ".starting").open("w")
+    fcntl.flock(starting, fcntl.LOCK_EX)  # two servers must not make the database at once
     port, log = free_port(), home / "server.log"
     url = f"http://127.0.0.1:{port}/api"
+
+    def ready() -> None:
+        wait_for_server(process, url, log)
+        starting.close()
+
     with log.open("wb") as stream:
         command = [sys.executable, "-m", "flows.server", str(port), str(os.getpid())]
         process = subprocess.Popen(
@@ -54,8 +62,9 @@ def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
     os.environ["PREFECT_API_URL"] = url
     _refresh_prefect()
     try:
-        yield lambda: wait_for_server(process, url, log)
+        yield ready
     finally:
+        starting.close()
         _send_history()
         del os.environ["PREFECT_API_URL"]
         _stop(process)

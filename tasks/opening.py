@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 from prefect.runtime import deployment, flow_run
 
@@ -19,12 +20,15 @@ from tasks.resources import Resources
 from tasks.spending import watch_spending
 from tasks.tracking import Tracker
 from tasks.workers import open_spread
+from tasks.workspace import Workspace, WorkspaceBusy
 from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.registry import get_benchmark
 from w4s.config import Params
 from w4s.errors import ConfigError
 from w4s.small_model import SMALL_MODEL_ALONE
 from w4s.workflow import builtin_workflow
+
+_LOOK_SECONDS = 1.0  # between two looks whether a workspace is free
 
 
 def check_names(params: Params) -> None:
@@ -47,13 +51,14 @@ def check_names(params: Params) -> None:
 async def open_context(command: str, options: Options) -> AsyncIterator[Context]:
     """Open the context of `command`.
 
-    Raises ConfigError for wrong parameters and WorkspaceBusy where another process is at work.
+    Waits for a process that is at work in the workspace: what it finishes is found, not computed
+    again. Raises ConfigError for wrong parameters.
     """
     started = time.time()
     params = options.load()
     check_names(params)
     workspace = options.workspace(params)
-    with workspace.held(command):
+    async with _held_in_turn(workspace, command):
         restore_record(workspace)
         tracker = Tracker(
             uri=tracking_uri(params, options.project),
@@ -81,6 +86,23 @@ async def open_context(command: str, options: Options) -> AsyncIterator[Context]
                         progress=progress,
                         spread=spread,
                     )
+
+
+@asynccontextmanager
+async def _held_in_turn(workspace: Workspace, command: str) -> AsyncIterator[None]:
+    with ExitStack() as stack:
+        told = False
+        while True:
+            try:
+                stack.enter_context(workspace.held(command))
+                break
+            except WorkspaceBusy:
+                if not told:
+                    who = workspace.holder() or "a process"
+                    current_progress().item("waiting", f"{who} works in this folder", cached=False)
+                told = True
+                await asyncio.sleep(_LOOK_SECONDS)
+        yield
 
 
 def _tags(command: str, options: Options, params: Params) -> dict[str, str]:

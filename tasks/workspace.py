@@ -8,6 +8,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from w4s.errors import W4SError
+
+_PARTIAL = re.compile(r"\..+\.[a-z0-9_]{8}\.(tmp|old)")
 
 
 class WorkspaceBusy(W4SError):
@@ -96,47 +100,59 @@ class Workspace:
         """Folder of what was made besides tasks' results (adapters, pictures), by cache key."""
         return (self.shared or self.root) / ".cache" / "made"
 
-    def refuse_if_held(self) -> None:
-        """Raise WorkspaceBusy where another process holds the workspace; takes no hold itself."""
+    def holder(self) -> str | None:
+        """Say which other process holds the workspace, None where none does."""
         lock = self.root / ".lock"
         if not lock.exists():
-            return
+            return None
         with lock.open("rb") as stream:
-            _take(stream, self.root)
+            return None if _taken(stream) else _owner(lock)
 
     @contextmanager
     def held(self, command: str) -> Iterator[None]:
         """Hold the workspace for this process; the system lets go of it when the process dies.
 
-        Raises WorkspaceBusy naming the process that holds it.
+        What a killed process had begun to write is removed. Raises WorkspaceBusy naming the
+        process that holds the workspace.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("a+", encoding="utf-8") as stream:
-            _take(stream, self.root)
+        lock = self.root / ".lock"
+        with lock.open("a+", encoding="utf-8") as stream:
+            if not _taken(stream):
+                raise WorkspaceBusy(
+                    f"{self.root}: {_owner(lock)} works in this folder. Wait for it or stop it, "
+                    "then try again; or name another folder with --set workspace=FOLDER."
+                )
             stream.truncate(0)
             stream.write(json.dumps({"pid": os.getpid(), "command": command}))
             stream.flush()
             try:
+                _remove_partial(self.root)
                 yield
             finally:
                 stream.truncate(0)
 
 
-def _take(stream: IO[Any], root: Path) -> None:
+def _taken(stream: IO[Any]) -> bool:
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise WorkspaceBusy(_busy(root, stream.name)) from error
+    except BlockingIOError:
+        return False
+    return True
 
 
-def _busy(root: Path, lock: str) -> str:
-    text = Path(lock).read_text(encoding="utf-8")
+def _owner(lock: Path) -> str:
     try:
-        owner = json.loads(text)
-        who = f"process {owner['pid']} (w4s {owner['command']})"
+        owner = json.loads(lock.read_text(encoding="utf-8"))
+        return f"process {owner['pid']} (w4s {owner['command']})"
     except (ValueError, KeyError, TypeError):
-        who = "another process"  # caught between taking the lock and signing it
-    return (
-        f"{root}: {who} works in this folder. Wait for it or stop it, then try again; "
-        "or name another folder with --set workspace=FOLDER."
-    )
+        return "another process"  # caught between taking the lock and signing it
+
+
+def _remove_partial(root: Path) -> None:
+    """Remove the files and folders that `w4s.files` was writing when the process was killed."""
+    for folder, folders, files in os.walk(root):
+        for name in filter(_PARTIAL.fullmatch, [*folders, *files]):
+            path = Path(folder) / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        folders[:] = [name for name in folders if not _PARTIAL.fullmatch(name)]

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -85,13 +86,27 @@ def test_a_port_in_use_is_refused(folder: Path) -> None:
         )
 
 
-def test_a_workspace_in_use_is_refused(folder: Path) -> None:
-    """A second run beside a first one is told who is there."""
+def test_a_second_run_waits_for_the_first_one(folder: Path) -> None:
+    """It says for whom, and is left with Ctrl-C: nothing has started by then."""
     from tasks.workspace import Workspace
 
     with Workspace(folder / "outputs").held("run"):
-        message = refused(w4s(folder, "prepare"))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", "prepare"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(PROJECT), "HOME": str(folder)},
+            stderr=subprocess.PIPE,
+            text=True,
+            # a shell's background jobs are born deaf to Ctrl-C
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        assert process.stderr is not None
+        message = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=60)[1]
     assert f"process {os.getpid()} (w4s run) works in this folder" in message
+    assert (process.returncode, rest) == (130, "")
+    assert not (folder / "outputs" / "splits").exists()
 
 
 def test_an_unknown_option_is_a_usage_error(folder: Path) -> None:

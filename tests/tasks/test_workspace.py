@@ -35,8 +35,7 @@ def test_a_second_process_is_refused_and_told_who_is_first(tmp_path: Path) -> No
     first = _holder(tmp_path)
     try:
         workspace = Workspace(tmp_path)
-        with pytest.raises(WorkspaceBusy, match=rf"process {first.pid} \(w4s collect\)"):
-            workspace.refuse_if_held()
+        assert workspace.holder() == f"process {first.pid} (w4s collect)"
         with pytest.raises(WorkspaceBusy, match=str(tmp_path)), workspace.held("search"):
             pass
     finally:
@@ -65,6 +64,28 @@ def test_a_workspace_is_free_again_after_use(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     with pytest.raises(ZeroDivisionError), workspace.held("run"):
         raise ZeroDivisionError
-    workspace.refuse_if_held()
+    assert workspace.holder() is None
     with workspace.held("run"):
         pass
+
+
+def test_what_a_killed_process_was_writing_is_removed(tmp_path: Path) -> None:
+    """Partial files and folders of `w4s.files` go, whatever else there is stays."""
+    program = """
+import os, sys
+from pathlib import Path
+from w4s.files import atomic_folder, atomic_write_bytes
+root = Path(sys.argv[1])
+atomic_write_bytes(root / "whole.json", b"{}")
+os.fsync = lambda _: os._exit(9)
+with atomic_folder(root / "sub" / "folder") as folder:
+    atomic_write_bytes(folder / "file.json", b"{}")
+"""
+    project = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=project, check=False)
+    assert done.returncode == 9
+    assert len(list(tmp_path.rglob("*.tmp"))) == 2
+    (tmp_path / ".notes.tmp").write_text("somebody's own")
+    with Workspace(tmp_path).held("run"):
+        left = {path.name for path in tmp_path.rglob("*")}
+    assert left == {"whole.json", "sub", ".notes.tmp", ".lock"}
