@@ -8,8 +8,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from w4s.llm.base import ChatReply, ChatRequest
+from w4s.agent import CallLimits
+from w4s.environment import Environment
+from w4s.evaluation import Workbench
+from w4s.llm.base import ChatReply, ChatRequest, Executor
 from w4s.policy.base import PolicyReply
+from w4s.prompts.state import PromptBudget
+from w4s.proposals import Proposer, SamplingRule
+from w4s.rewards import RewardRule
 from w4s.sandbox.base import Handler, HandlerError, LimitHit, Limits, SandboxResult
 from w4s.sandbox.handle import Agent
 from w4s.types import (
@@ -140,6 +146,44 @@ class ScriptedPolicy:
             self.states.append(tuple(messages))
             taken, self._replies = self._replies[:n], self._replies[n:]
         return [PolicyReply(text, len(text.split()), False) for text in taken]
+
+
+RIGHT = (
+    'def workflow(agent, task):\n    a, b = task.split(" + ")\n'
+    '    return {"answer": int(a) + int(b)}'
+)
+HALF = (
+    'def workflow(agent, task):\n    a, b = task.split(" + ")\n'
+    '    return {"answer": int(a) + int(b) if int(a) % 2 else 0}'
+)
+WRONG = 'def workflow(agent, task):\n    return {"answer": "no"}'
+
+
+def fake_workbench(executor: Executor | None = None, *, calls: int = 8) -> Workbench:
+    """Return a workbench of fakes; an echo answers where no executor is given."""
+    limits = CallLimits(calls=calls, tokens=1000, reply_tokens=50)
+    return Workbench(executor or FakeExecutor(), FakeSandbox(), Limits(), limits, Limits())
+
+
+def adder_proposer(
+    replies: Sequence[str], *, executor: Executor | None = None, corrections: int = 0
+) -> Proposer:
+    """Return a scripted policy in the environment of the adder."""
+    policy = ScriptedPolicy(replies)
+    environment = Environment(
+        benchmark=AdderBenchmark(),
+        splits=adder_splits(),
+        workbench=fake_workbench(executor),
+        budget=PromptBudget(10_000, policy.count_tokens, "compact"),
+        rule=RewardRule(),
+    )
+    return Proposer(policy, environment, SamplingRule(1.0, corrections))
+
+
+def shown_states(proposer: Proposer) -> list[tuple[Message, ...]]:
+    """Return the states that a scripted policy was shown."""
+    assert isinstance(proposer.policy, ScriptedPolicy)
+    return proposer.policy.states
 
 
 def reply_with(code: str, analysis: str = "Try this.") -> str:

@@ -12,11 +12,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from tests.fakes import FakeExecutor, FakeSandbox, ScriptedPolicy, reply_with
-from w4s.agent import CallLimits
+from tests.fakes import FakeExecutor, ScriptedPolicy, fake_workbench, reply_with
 from w4s.benchmarks.splits import Splits, load_validation, make_splits, write_splits
 from w4s.environment import Environment
-from w4s.evaluation import Workbench
 from w4s.final_test import run_test
 from w4s.first_candidates import sample_first_candidates
 from w4s.llm.base import ChatRequest
@@ -24,7 +22,6 @@ from w4s.prompts.state import PromptBudget
 from w4s.proposals import Proposer, SamplingRule
 from w4s.rewards import RewardRule
 from w4s.rollout import EpisodePlan, collect_episode
-from w4s.sandbox.base import Limits
 from w4s.search import SearchPlan
 from w4s.searches.registry import SEARCHES, get_search
 from w4s.types import Draw, Problem, Score
@@ -102,7 +99,7 @@ def run(tmp_path) -> Run:
     environment = Environment(
         benchmark=Riddles(),
         splits=load_validation(tmp_path, "riddles"),
-        workbench=Workbench(executor, FakeSandbox(), Limits(), CallLimits(8, 1000, 50), Limits()),
+        workbench=fake_workbench(executor),
         budget=PromptBudget(100_000, policy.count_tokens, "full"),
         rule=RewardRule(),
     )

@@ -6,36 +6,25 @@ from dataclasses import replace
 import pytest
 
 from tests.fakes import (
+    HALF,
+    RIGHT,
+    WRONG,
     AdderBenchmark,
     FakeExecutor,
-    FakeSandbox,
     ScriptedPolicy,
+    adder_proposer,
     adder_splits,
+    fake_workbench,
     reply_with,
 )
-from w4s.agent import CallLimits
-from w4s.environment import Environment
 from w4s.errors import EndpointError
-from w4s.evaluation import Workbench, evaluate, run_problem
+from w4s.evaluation import evaluate, run_problem
 from w4s.llm.base import CallFailed, ChatReply, ChatRequest
-from w4s.prompts.state import PromptBudget
-from w4s.proposals import Proposer, SamplingRule
-from w4s.rewards import RewardRule
 from w4s.rollout import EpisodePlan, collect_episode
-from w4s.sandbox.base import Limits
 from w4s.search import SearchPlan, search
 from w4s.trajectories import read_trajectories, write_trajectories
 from w4s.types import Draw, FailureKind
 
-RIGHT = (
-    'def workflow(agent, task):\n    a, b = task.split(" + ")\n'
-    '    return {"answer": int(a) + int(b)}'
-)
-HALF = (
-    'def workflow(agent, task):\n    a, b = task.split(" + ")\n'
-    '    return {"answer": int(a) + int(b) if int(a) % 2 else 0}'
-)
-WRONG = 'def workflow(agent, task):\n    return {"answer": "no"}'
 BROKEN = "def workflow(agent, task):\n    return 1 / 0"
 ASKS = (
     "def workflow(agent, task):\n"
@@ -46,31 +35,9 @@ ASKS = (
 DRAW = Draw(seed=0, stage="test", benchmark="adder")
 
 
-def workbench(executor: object = None, calls: int = 8) -> Workbench:
-    return Workbench(
-        executor=executor or FakeExecutor(),  # type: ignore[arg-type]
-        sandbox=FakeSandbox(),
-        limits=Limits(),
-        call_limits=CallLimits(calls=calls, tokens=1000, reply_tokens=50),
-        code_limits=Limits(),
-    )
-
-
-def proposer(replies: list[str], *, corrections: int = 3) -> Proposer:
-    policy = ScriptedPolicy(replies)
-    environment = Environment(
-        benchmark=AdderBenchmark(),
-        splits=adder_splits(),
-        workbench=workbench(),
-        budget=PromptBudget(10_000, policy.count_tokens, "compact"),
-        rule=RewardRule(),
-    )
-    return Proposer(policy, environment, SamplingRule(1.0, corrections))
-
-
 def collect(replies: list[str], *, turns: int = 1, candidates: int = 3, windows: int = 1):
     plan = EpisodePlan(windows, turns, candidates)
-    made = proposer(replies)
+    made = adder_proposer(replies, corrections=3)
     trajectories = asyncio.run(collect_episode(made, example=WRONG, plan=plan, draw=DRAW))
     return made, trajectories
 
@@ -78,7 +45,9 @@ def collect(replies: list[str], *, turns: int = 1, candidates: int = 3, windows:
 def test_accuracy_is_of_private_and_case_studies_of_public_problems() -> None:
     """The split that keeps answers out of prompts."""
     feedback = asyncio.run(
-        evaluate(RIGHT, adder_splits(), benchmark=AdderBenchmark(), workbench=workbench(), draw="d")
+        evaluate(
+            RIGHT, adder_splits(), benchmark=AdderBenchmark(), workbench=fake_workbench(), draw="d"
+        )
     )
     assert (feedback.accuracy, feedback.problems) == (1.0, 4)
     assert [case.question for case in feedback.case_studies] == ["0 + 0", "1 + 1"]
@@ -94,7 +63,7 @@ def test_two_draws_of_one_prompt_differ_and_are_named_the_same_again() -> None:
                 twice,
                 adder_splits().private[0],
                 benchmark=AdderBenchmark(),
-                workbench=workbench(executor),
+                workbench=fake_workbench(executor),
                 draw="a",
             )
         )
@@ -112,7 +81,7 @@ def test_asking_for_more_replies_than_allowed_is_a_failure_and_a_violation() -> 
             ASKS,
             adder_splits().private[0],
             benchmark=AdderBenchmark(),
-            workbench=workbench(calls=1),
+            workbench=fake_workbench(calls=1),
             draw="a",
         )
     )
@@ -136,7 +105,7 @@ def test_a_call_without_reply_is_an_executor_failure() -> None:
             ASKS,
             adder_splits().private[0],
             benchmark=AdderBenchmark(),
-            workbench=workbench(_Refusing(CallFailed("timed out"))),
+            workbench=fake_workbench(_Refusing(CallFailed("timed out"))),
             draw="a",
         )
     )
@@ -152,7 +121,7 @@ def test_a_fatal_endpoint_error_ends_the_evaluation_as_itself() -> None:
                 ASKS,
                 adder_splits(),
                 benchmark=AdderBenchmark(),
-                workbench=workbench(_Refusing(EndpointError("no such model"))),
+                workbench=fake_workbench(_Refusing(EndpointError("no such model"))),
                 draw="d",
             )
         )
@@ -224,7 +193,7 @@ def test_equal_addresses_give_equal_trajectories() -> None:
 
 def test_search_returns_the_best_workflow_by_validation_accuracy() -> None:
     """A later, worse workflow does not replace it."""
-    made = proposer([reply_with(c) for c in (HALF, RIGHT, WRONG)])
+    made = adder_proposer([reply_with(c) for c in (HALF, RIGHT, WRONG)], corrections=3)
     plan = SearchPlan(iterations=3, turns=2)
     result = asyncio.run(search(made, example=WRONG, plan=plan, draw=DRAW))
     assert (result.accuracy, result.found) == (1.0, 1)
@@ -235,7 +204,7 @@ def test_search_returns_the_best_workflow_by_validation_accuracy() -> None:
 
 def test_the_best_of_an_iterations_candidates_moves_a_search_on() -> None:
     """The paper's one candidate an iteration is the plan's default, not its limit."""
-    made = proposer([reply_with(c) for c in (HALF, RIGHT, WRONG, "nothing")])
+    made = adder_proposer([reply_with(c) for c in (HALF, RIGHT, WRONG, "nothing")], corrections=3)
     plan = SearchPlan(iterations=1, turns=2, candidates=3)
     result = asyncio.run(search(made, example=WRONG, plan=plan, draw=DRAW))
     assert (result.accuracy, result.found) == (1.0, 0)
@@ -246,7 +215,7 @@ def test_the_best_of_an_iterations_candidates_moves_a_search_on() -> None:
 
 def test_a_search_that_finds_nothing_better_returns_the_example() -> None:
     """The example stays the answer, and the result says so."""
-    made = proposer(["nothing"] * 8)
+    made = adder_proposer(["nothing"] * 8, corrections=3)
     plan = SearchPlan(iterations=2, turns=2)
     result = asyncio.run(search(made, example=HALF, plan=plan, draw=DRAW))
     assert result.found is None

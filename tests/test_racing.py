@@ -3,11 +3,8 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fakes import AdderBenchmark, FakeExecutor, FakeSandbox, adder_splits
-from w4s.agent import CallLimits
-from w4s.evaluation import Workbench
+from tests.fakes import AdderBenchmark, adder_splits, fake_workbench
 from w4s.racing import Entrant, RaceRule, race
-from w4s.sandbox.base import Limits
 
 PROBLEMS = 12
 
@@ -23,19 +20,12 @@ def knows(solved: frozenset[int]) -> str:
 
 
 def run(codes: list[str], rule: RaceRule):
-    workbench = Workbench(
-        executor=FakeExecutor(),
-        sandbox=FakeSandbox(),
-        limits=Limits(),
-        call_limits=CallLimits(calls=8, tokens=1000, reply_tokens=50),
-        code_limits=Limits(),
-    )
     return asyncio.run(
         race(
             [Entrant(code, f"c{i}") for i, code in enumerate(codes)],
             adder_splits(PROBLEMS, 2),
             benchmark=AdderBenchmark(),
-            workbench=workbench,
+            workbench=fake_workbench(),
             rule=rule,
         )
     )

@@ -7,12 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fakes import FakeExecutor, FakeSandbox
-from w4s.agent import CallLimits
+from tests.fakes import FakeExecutor, fake_workbench
 from w4s.errors import BudgetError, EndpointError, W4SError
-from w4s.evaluation import Workbench
 from w4s.llm.base import ChatReply, ChatRequest, Executor
-from w4s.sandbox.base import Limits
 from w4s.serving import make_app
 from w4s.workflow import Workflow
 
@@ -28,10 +25,7 @@ BROKEN = Workflow("broken", "def workflow(agent, task):\n    return 1 / 0")
 def ask(
     body: Any, *, workflow: Workflow = ECHO, executor: Executor | None = None
 ) -> httpx.Response:
-    bench = Workbench(
-        executor or FakeExecutor(), FakeSandbox(), Limits(), CallLimits(8, 1000, 50), Limits()
-    )
-    transport = httpx.ASGITransport(make_app(workflow, workbench=bench))
+    transport = httpx.ASGITransport(make_app(workflow, workbench=fake_workbench(executor)))
 
     async def post() -> httpx.Response:
         async with httpx.AsyncClient(transport=transport, base_url="http://w4s") as client:

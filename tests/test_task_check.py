@@ -5,23 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import AdderBenchmark, FakeExecutor, FakeSandbox
-from w4s.agent import CallLimits
+from tests.fakes import AdderBenchmark, FakeExecutor, fake_workbench
 from w4s.benchmarks.custom import load_task
 from w4s.config import BenchmarkParams, load_params
 from w4s.errors import ConfigError, DataError
-from w4s.evaluation import Workbench
-from w4s.llm.base import CallFailed, ChatReply, ChatRequest, Executor
-from w4s.sandbox.base import Limits
+from w4s.llm.base import CallFailed, ChatReply, ChatRequest
 from w4s.starter import write_starter
 from w4s.task_check import all_problems, check_endpoint, check_scorer, check_sizes
 from w4s.types import Problem, Score
 
 PROJECT = Path(__file__).resolve().parent.parent
-
-
-def workbench(executor: Executor) -> Workbench:
-    return Workbench(executor, FakeSandbox(), Limits(), CallLimits(8, 1000, 50), Limits())
 
 
 def sizes(private: int = 4, public: int = 2, test: int = 10) -> BenchmarkParams:
@@ -117,7 +110,7 @@ def test_the_endpoint_answers_three_rows_and_its_cost_is_told() -> None:
     executor = FakeExecutor(answer=lambda request, draw: "4")
     problems = AdderBenchmark().problems(9, seed=0)
     findings = asyncio.run(
-        check_endpoint(AdderBenchmark(), problems, workbench=workbench(executor))
+        check_endpoint(AdderBenchmark(), problems, workbench=fake_workbench(executor))
     )
     assert len(executor.asked) == 3
     assert findings[-1].text == "1.0 calls, 15 tokens a row"
@@ -131,6 +124,8 @@ def test_an_endpoint_without_replies_is_found() -> None:
             raise CallFailed("timed out")
 
     problems = AdderBenchmark().problems(3, seed=0)
-    findings = asyncio.run(check_endpoint(AdderBenchmark(), problems, workbench=workbench(Down())))
+    findings = asyncio.run(
+        check_endpoint(AdderBenchmark(), problems, workbench=fake_workbench(Down()))
+    )
     assert [finding.good for finding in findings] == [False, False, False, True]
     assert "timed out" in findings[0].text

@@ -6,25 +6,15 @@ import random
 import pytest
 
 from tests.fakes import (
-    AdderBenchmark,
     FakeExecutor,
-    FakeSandbox,
-    ScriptedPolicy,
-    adder_splits,
+    adder_proposer,
     reply_with,
 )
-from w4s.agent import CallLimits
 from w4s.config import BudgetParams, Price
-from w4s.environment import Environment
 from w4s.errors import BudgetError, SearchBudgetError
-from w4s.evaluation import Workbench
 from w4s.llm.base import ChatReply, ChatRequest, Executor
 from w4s.llm.budget import Budget
 from w4s.llm.limited import LimitedExecutor
-from w4s.prompts.state import PromptBudget
-from w4s.proposals import Proposer, SamplingRule
-from w4s.rewards import RewardRule
-from w4s.sandbox.base import Limits
 from w4s.search import SearchPlan, SearchResult
 from w4s.searches.registry import SEARCHES, get_search
 from w4s.types import Draw, Usage
@@ -59,17 +49,9 @@ def run(
     prices: dict[str, Price] | None = None,
     executor: Executor | None = None,
 ) -> tuple[SearchResult, LimitedExecutor]:
-    policy = ScriptedPolicy([reply_with(RIGHT)] * 4)
     budget = Budget(limits, prices=prices, name="search.budget")
     limited = LimitedExecutor(executor or FakeExecutor(), budget, model="m", max_tokens=50)
-    environment = Environment(
-        benchmark=AdderBenchmark(),
-        splits=adder_splits(),
-        workbench=Workbench(limited, FakeSandbox(), Limits(), CallLimits(8, 1000, 50), Limits()),
-        budget=PromptBudget(10_000, policy.count_tokens, "compact"),
-        rule=RewardRule(),
-    )
-    proposer = Proposer(policy, environment, SamplingRule(1.0, 0))
+    proposer = adder_proposer([reply_with(RIGHT)] * 4, executor=limited)
     draw = Draw(seed=0, stage="search", benchmark="adder", policy="p")
     work = get_search(name)(proposer, example=EXAMPLE, plan=SearchPlan(4, 2), draw=draw)
     return asyncio.run(work), limited

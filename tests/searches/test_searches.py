@@ -10,57 +10,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import (
-    AdderBenchmark,
+    HALF,
+    RIGHT,
+    WRONG,
     FakeExecutor,
-    FakeSandbox,
-    ScriptedPolicy,
-    adder_splits,
+    adder_proposer,
     reply_with,
+    shown_states,
 )
-from w4s.agent import CallLimits
-from w4s.environment import Environment
 from w4s.errors import ConfigError
-from w4s.evaluation import Workbench
 from w4s.prompts.state import Attempt, PromptBudget
-from w4s.proposals import Proposer, SamplingRule
-from w4s.rewards import RewardRule
-from w4s.sandbox.base import Limits
 from w4s.search import SearchPlan, SearchResult
 from w4s.searches.archive import archive_state
 from w4s.searches.registry import SEARCHES, get_search
 from w4s.searches.tree import POOL, Node, mixed_probabilities, select
 from w4s.types import Draw, Feedback, Message, Usage
 
-RIGHT = (
-    'def workflow(agent, task):\n    a, b = task.split(" + ")\n'
-    '    return {"answer": int(a) + int(b)}'
-)
-HALF = (
-    'def workflow(agent, task):\n    a, b = task.split(" + ")\n'
-    '    return {"answer": int(a) + int(b) if int(a) % 2 else 0}'
-)
-WRONG = 'def workflow(agent, task):\n    return {"answer": "no"}'
 DRAW = Draw(seed=0, stage="search", benchmark="adder", policy="p")
 RIVALS = [name for name in SEARCHES if name != "w4s"]
 
 
 def run(name: str, replies: Sequence[str], *, iterations: int) -> tuple[SearchResult, list[str]]:
     """Return the result and the last message of every state that the policy saw."""
-    policy = ScriptedPolicy(replies)
-    environment = Environment(
-        benchmark=AdderBenchmark(),
-        splits=adder_splits(),
-        workbench=Workbench(
-            FakeExecutor(), FakeSandbox(), Limits(), CallLimits(8, 1000, 50), Limits()
-        ),
-        budget=PromptBudget(10_000, policy.count_tokens, "compact"),
-        rule=RewardRule(),
-    )
-    proposer = Proposer(policy, environment, SamplingRule(1.0, 0))
+    proposer = adder_proposer(replies)
     result = asyncio.run(
         get_search(name)(proposer, example=WRONG, plan=SearchPlan(iterations, 2), draw=DRAW)
     )
-    return result, [state[-1].content for state in policy.states]
+    return result, [state[-1].content for state in shown_states(proposer)]
 
 
 @pytest.mark.parametrize("name", list(SEARCHES))
@@ -185,15 +161,7 @@ def test_searches_with_one_policy_are_independent_draws() -> None:
     for name in RIVALS:
         executor = FakeExecutor(answer=lambda request, draw: "0")
         executors[name] = executor
-        policy = ScriptedPolicy([reply_with(_ASKS)])
-        environment = Environment(
-            AdderBenchmark(),
-            adder_splits(),
-            Workbench(executor, FakeSandbox(), Limits(), CallLimits(8, 1000, 50), Limits()),
-            PromptBudget(10_000, policy.count_tokens, "compact"),
-            RewardRule(),
-        )
-        proposer = Proposer(policy, environment, SamplingRule(1.0, 0))
+        proposer = adder_proposer([reply_with(_ASKS)], executor=executor)
         asyncio.run(get_search(name)(proposer, example=_ASKS, plan=SearchPlan(1, 1), draw=DRAW))
     draws = {name: {draw for _, draw in found.asked} for name, found in executors.items()}
     shared = set.intersection(*draws.values())
