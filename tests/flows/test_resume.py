@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests.endpoint import ScriptedEndpoint
 from tests.flows.scripted import environment, scripted_endpoint, write_project
 
+FOUND = "(found finished)"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
@@ -83,12 +85,31 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_results(
             wait_for(process, moment)
             process.send_signal(signal.SIGKILL)
     progress = finish(start(killed))
-    assert progress.count("(found finished)") >= 4 + 6 + 1  # episodes, examples, a search
+    assert progress.count(FOUND) >= 4 + 6 + 1  # episodes, examples, a search
     assert outputs(killed) == outputs(calm)
     asked = endpoint.counters.calls
-    assert finish(start(killed)).count("(found finished)") > progress.count("(found finished)")
+    assert finish(start(killed)).count(FOUND) > progress.count(FOUND)
     assert endpoint.counters.calls == asked
     assert outputs(killed) == outputs(calm)
+
+
+def test_two_runs_at_once_share_the_work(tmp_path: Path, endpoint: ScriptedEndpoint) -> None:
+    """Started in the same new folder at the same moment: one waits and finds all of it finished.
+
+    Prefect's database is made once, no request is asked twice, and both end well.
+    """
+    folder = write_project(tmp_path, endpoint)
+    asked, answered = endpoint.counters.calls, endpoint.counters.answered.copy()
+    both = [start(folder), start(folder)]
+    with ThreadPoolExecutor() as pool:
+        progress = sorted(pool.map(finish, both), key=lambda text: text.count(FOUND))
+    assert [text.count("works in this folder") for text in progress] == [0, 1]
+    assert FOUND not in progress[0]
+    items = [line for line in progress[1].splitlines() if ": " in line and line.startswith("  ")]
+    assert progress[1].count(FOUND) >= len(items) - 4  # what is no task: waiting, skipped, report
+    new = endpoint.counters.answered - answered
+    assert set(new.values()) == {1}
+    assert new.total() == endpoint.counters.calls - asked
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, endpoint: ScriptedEndpoint) -> None:
