@@ -38,7 +38,7 @@ from w4s.sandbox.host import ProcessSandbox
 from w4s.types import Message, Problem, Score
 
 _LATENCY_SECONDS = 0.2
-_SPARE_WORKERS = 1.25  # programs that start or end while others wait for a reply
+_PROGRAMS = 3  # for each request in flight: others begin, end, or wait for their turn to ask
 
 _ONE = """
 def workflow(agent, task):
@@ -149,7 +149,7 @@ async def _compare(base_url: str, *, count: int, in_flight: int, name: str, repe
     code, calls = _WORKFLOWS[name]
     problems = _Echo().problems(count, seed=0)
     ideal = math.ceil(count / in_flight) * calls * _LATENCY_SECONDS
-    workers = math.ceil(in_flight * _SPARE_WORKERS)
+    workers = math.ceil(in_flight * _PROGRAMS)
     async with ProcessSandbox(workers=workers) as sandbox:
         for repeat in range(repeats):
             async with _engine(base_url, in_flight) as engine:

@@ -44,10 +44,10 @@ async def run_attacks(folder: Path) -> dict[str, Any]:
         with _targets(folder) as target:
             async with ProcessSandbox(workers=8) as sandbox:
                 await _settle(sandbox)
-                usual = _descendants()
+                usual = await _busy(sandbox)
                 ends = await asyncio.gather(*(_one(sandbox, a, target) for a in ATTACKS))
                 alive = await _settle(sandbox)
-                stack, children = sandbox.stack.name, _descendants() - usual
+                stack, children = sandbox.stack.name, await _busy(sandbox) - usual
             left = {
                 "alive": alive,
                 "victim": victim.poll(),
@@ -114,6 +114,12 @@ def _targets(folder: Path) -> Any:
 def _left_over() -> list[str]:
     names = [str(path) for path in Path(tempfile.gettempdir()).glob("w4s*")]
     return names + [str(path) for path in _SHARED_MEMORY.glob("*w4s*")]
+
+
+async def _busy(sandbox: ProcessSandbox) -> int:
+    """Count all processes but those that wait for a program, once they are made or gone."""
+    await asyncio.sleep(1.0)
+    return _descendants() - sum(link.waiting for link in sandbox._links.values())
 
 
 def _descendants() -> int:

@@ -65,6 +65,16 @@ def below(parent: int) -> set[int]:
     return found - {parent}
 
 
+async def settled(sandbox: ProcessSandbox) -> int:
+    """Return how many processes are there beside those that wait for a program."""
+    await asyncio.sleep(0.5)
+    return len(below(os.getpid())) - waiting(sandbox)
+
+
+def waiting(sandbox: ProcessSandbox) -> int:
+    return sum(link.waiting for link in sandbox._links.values())
+
+
 def kill_below() -> None:
     for process in below(os.getpid()):
         with contextlib.suppress(ProcessLookupError):  # another's death took it along
@@ -95,6 +105,63 @@ def test_waiting_calls_of_threads_overlap() -> None:
     result = run(lambda sandbox: workflow(sandbox, code, handler=slow))
     assert result.value == {"answer": [str(i) for i in range(20)]}
     assert result.wall_seconds < 2.0
+
+
+def test_a_call_given_up_by_an_alarm_disturbs_no_later_one() -> None:
+    """Proves that a signal handler that raises in the middle of a call leaves the channel whole."""
+    code = (
+        "import signal\n"
+        "def late(*_):\n"
+        "    raise TimeoutError('late')\n"
+        "def workflow(agent, task):\n"
+        "    ask = lambda text: agent.call_llm([{'role': 'user', 'content': text}])[0]\n"
+        "    signal.signal(signal.SIGALRM, late)\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0.2)\n"
+        "    try:\n"
+        "        ask('slow')\n"
+        "    except TimeoutError as error:\n"
+        "        return {'answer': [str(error), ask('one'), ask('two')]}\n"
+    )
+
+    async def handler(name: str, arguments: Mapping[str, Any]) -> Any:
+        text = arguments["messages"][0]["content"]
+        await asyncio.sleep(0.5 if text == "slow" else 0.4 if text == "one" else 0.0)
+        return [text]
+
+    result = run(lambda sandbox: workflow(sandbox, code, handler=handler))
+    assert result.value == {"answer": ["late", "one", "two"]}
+
+
+def test_programs_that_are_slow_to_begin_do_not_keep_others_from_beginning() -> None:
+    """Proves that the turn of a program that neither calls nor ends is over soon."""
+
+    async def body(sandbox: ProcessSandbox) -> SandboxResult:
+        sleepers = [asyncio.create_task(workflow(sandbox, SLEEP)) for _ in range(30)]
+        await asyncio.sleep(0)
+        try:
+            return await asyncio.wait_for(workflow(sandbox, TRIVIAL), 20)
+        finally:
+            for sleeper in sleepers:
+                sleeper.cancel()
+            await asyncio.gather(*sleepers, return_exceptions=True)
+
+    assert run(body, workers=40).value == {"answer": "q"}
+
+
+def test_a_program_that_dies_while_it_waits_for_its_turn_is_replaced() -> None:
+    """Proves that a worker killed ahead of its run costs no run."""
+
+    async def body(sandbox: ProcessSandbox) -> list[Any]:
+        await settled(sandbox)
+        (link,) = sandbox._links.values()
+        assert waiting(sandbox) == 3
+        for process in below(os.getpid()) - {link.process_id}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        await asyncio.sleep(0.3)
+        return [(await workflow(sandbox, TRIVIAL)).value for _ in range(4)]
+
+    assert run(body, workers=3) == [{"answer": "q"}] * 4
 
 
 def test_waiting_for_the_executor_uses_up_no_limit() -> None:
@@ -188,17 +255,14 @@ def test_a_cancelled_run_leaves_no_process_and_no_call() -> None:
             cancelled.set()
 
     async def body(sandbox: ProcessSandbox) -> tuple[set[int], set[int]]:
-        await workflow(sandbox, TRIVIAL)
-        usual = len(below(os.getpid()))
+        usual = await settled(sandbox)
         tasks = [asyncio.create_task(workflow(sandbox, c, handler=handler)) for c in (CALL, SLEEP)]
-        await asyncio.sleep(0.3)
-        assert len(below(os.getpid())) == usual + 2
+        assert await settled(sandbox) == usual + 2
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert cancelled.is_set()
-        await asyncio.sleep(0.3)
-        assert len(below(os.getpid())) == usual
+        assert await settled(sandbox) == usual
         return (await workflow(sandbox, TRIVIAL)).value
 
     assert run(body) == {"answer": "q"}
@@ -298,9 +362,9 @@ def test_runs_leave_no_descriptor_behind() -> None:
 
     async def body(sandbox: ProcessSandbox) -> tuple[int, int]:
         await workflow(sandbox, TRIVIAL)
-        before = len(list(Path("/proc/self/fd").iterdir()))
+        before = len(list(Path("/proc/self/fd").iterdir())) - waiting(sandbox)
         await asyncio.gather(*(workflow(sandbox, TRIVIAL) for _ in range(50)))
-        return before, len(list(Path("/proc/self/fd").iterdir()))
+        return before, len(list(Path("/proc/self/fd").iterdir())) - waiting(sandbox)
 
     before, after = run(body)
     assert after == before

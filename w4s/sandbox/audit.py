@@ -25,13 +25,17 @@ _AF_UNIX = 1
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-def watch(report: Callable[[str], None], *, readable: frozenset[str]) -> None:
-    """Report every attempt from now on, in all threads.
+Report = Callable[[str], None]
 
-    `readable` are the paths that may be read, with symbolic links resolved: it is for the
-    caller to do that once, not for every worker.
+
+def prepare(*, readable: frozenset[str]) -> Callable[[Report], None]:
+    """Return what begins to report every attempt, in all threads, to the function it is given.
+
+    `readable` are the paths that may be read, with symbolic links resolved. To be called once,
+    before the fork: everything is made then that a program shall not find by a name.
     """
     real = os.path.realpath
+    told: list[Report] = []
 
     def within(path: Any) -> bool:
         text = real(os.fsdecode(path))
@@ -65,6 +69,10 @@ def watch(report: Callable[[str], None], *, readable: frozenset[str]) -> None:
         else:
             refused = event in _ALWAYS
         if refused:
-            report(f"{event} {str(arguments[0])[:200] if arguments else ''}".strip())
+            told[0](f"{event} {str(arguments[0])[:200] if arguments else ''}".strip())
 
-    sys.addaudithook(hook)
+    def begin(report: Report) -> None:
+        told.append(report)
+        sys.addaudithook(hook)
+
+    return begin

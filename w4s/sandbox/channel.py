@@ -5,7 +5,7 @@ Everything sent here is untrusted for the parent, which checks it again.
 
 from __future__ import annotations
 
-import itertools
+import json
 import os
 import threading
 from typing import Any
@@ -13,23 +13,33 @@ from typing import Any
 from w4s.sandbox import wire
 
 _MAX_NOTES = 200
+_CHUNK = 1 << 14
 
 
 class MessageTooLongError(ValueError):
     """A message is longer than one message may be."""
 
 
+class ParentGoneError(EOFError):
+    """The parent has closed its end."""
+
+
 class Channel:
-    """Frames over one descriptor; any number of threads may call at once."""
+    """Frames over one descriptor; any number of threads may call at once.
+
+    No thread of its own reads: of those that wait for an answer, one reads for all, and hands
+    that on when it has its own.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self.message_bytes = 1 << 30
         self._descriptor = descriptor
         self._write_lock = threading.Lock()
-        self._start_lock = threading.Lock()
-        self._numbers = itertools.count(1)
+        self._turn_lock = threading.Lock()
+        self._last = 0
         self._waiting: dict[int, _Reply] = {}
-        self._reading = False
+        self._led = False  # whether one of those who wait reads
+        self._incoming = bytearray()
         self._notes: list[bytes] = []
         self._notes_left = _MAX_NOTES
 
@@ -53,35 +63,54 @@ class Channel:
         self._flush_notes()
 
     def receive(self) -> Any:
-        """Return the next message of the parent. Raises EOFError where it has gone."""
-        import json
-
-        (length,) = wire.HEADER.unpack(self._read(wire.HEADER.size))
-        return json.loads(self._read(length))
+        """Return the next message of the parent. Raises ParentGoneError."""
+        size = wire.HEADER.size
+        (length,) = wire.HEADER.unpack_from(self._read(size))
+        body = bytes(self._read(size + length)[size : size + length])
+        del self._incoming[: size + length]
+        return json.loads(body)
 
     def call(self, operation: str, arguments: dict[str, Any]) -> Any:
         """Send a call and wait for its answer. Raises RuntimeError with the parent's text."""
-        number, reply = next(self._numbers), _Reply()
-        self._waiting[number] = reply
-        with self._start_lock:
-            if not self._reading:
-                threading.Thread(target=self._answer, daemon=True, name="replies").start()
-                self._reading = True
-        self.send({"op": "call", "id": number, "name": operation, "arguments": arguments})
-        reply.arrived.acquire()
+        reply = _Reply()
+        with self._turn_lock:
+            self._last = number = self._last + 1
+            self._waiting[number] = reply
+            reply.leads, self._led = not self._led, True
+        try:
+            self.send({"op": "call", "id": number, "name": operation, "arguments": arguments})
+            if not reply.leads:
+                reply.woken.acquire()
+            while reply.message is None:
+                self._deliver()
+        finally:
+            self._leave(number, reply)
         if "error" in reply.message:
             raise RuntimeError(reply.message["error"])
         return reply.message["value"]
 
-    def _answer(self) -> None:
+    def _deliver(self) -> None:
+        """Read one answer and wake who waits for it."""
         try:
-            while True:
-                message = self.receive()
-                reply = self._waiting.pop(message["id"])
-                reply.message = message
-                reply.arrived.release()
-        finally:
-            os._exit(3)  # the parent has gone, or this process is out of memory
+            message = self.receive()
+        except (ParentGoneError, ConnectionError, MemoryError):
+            os._exit(3)  # nobody is there to be told
+        with self._turn_lock:
+            reply = self._waiting.pop(message["id"], None)
+        if reply is not None:  # else it waits no more: a signal handler of the program raised
+            reply.message = message
+            reply.woken.release()
+
+    def _leave(self, number: int, reply: _Reply) -> None:
+        """Wait no more; let another one read, where it was this one's part."""
+        with self._turn_lock:
+            self._waiting.pop(number, None)
+            if reply.leads:
+                following = next(iter(self._waiting.values()), None)
+                self._led = following is not None
+                if following is not None:
+                    following.leads = True
+                    following.woken.release()
 
     def _flush_notes(self) -> None:
         while self._notes and self._write_lock.acquire(blocking=False):
@@ -99,22 +128,24 @@ class Channel:
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
 
-    def _read(self, length: int) -> bytes:
-        data = bytearray()
-        while len(data) < length:
-            chunk = os.read(self._descriptor, min(length - len(data), 1 << 20))
+    def _read(self, length: int) -> bytearray:
+        """Return what has come, at least `length` bytes, without taking it away."""
+        # kept here whatever happens: a signal handler of the program may raise in between
+        while len(self._incoming) < length:
+            chunk = os.read(self._descriptor, _CHUNK)
             if not chunk:
-                raise EOFError("the parent has closed the channel")
-            data += chunk
-        return bytes(data)
+                raise ParentGoneError("the parent has closed the channel")
+            self._incoming += chunk
+        return self._incoming
 
 
 class _Reply:
-    """An answer that a thread waits for."""
+    """An answer that a thread waits for; `woken` when it is there, or when it is to read."""
 
-    __slots__ = ("arrived", "message")
+    __slots__ = ("leads", "message", "woken")
 
     def __init__(self) -> None:
-        self.arrived = threading.Lock()
-        self.arrived.acquire()
-        self.message: dict[str, Any] = {}
+        self.woken = threading.Lock()
+        self.woken.acquire()
+        self.message: Any = None
+        self.leads = False

@@ -7,11 +7,10 @@ Does not decide what a workflow's calls mean: that is the handler's.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import logging
+import os
 import re
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +30,8 @@ from w4s.types import Failure, FailureKind
 
 _HEAVY = re.compile(r"\b(?:numpy|sympy|mpmath)\b")
 _DYING_SECONDS = 5.0  # a child that was killed, e.g. by a limit, is gone within that time
+_BEGINNINGS_PER_CORE = 2
+_BEGINNING_SECONDS = 0.05
 _GRACE_SECONDS = 0.2  # a child that has given its result ends by itself within that time
 
 _logger = logging.getLogger(__name__)
@@ -57,12 +58,16 @@ class ProcessSandbox(AbstractAsyncContextManager["ProcessSandbox"]):
         self._recipe: Recipe | None = None
         self._links: dict[bool, Link] = {}
         self._starting = asyncio.Lock()
+        self._workers = workers
+        self._beginnings = _Beginnings(_BEGINNINGS_PER_CORE * len(os.sched_getaffinity(0)))
         self._workflows = asyncio.Semaphore(workers)
         self._codes = asyncio.Semaphore(workers)
-        self._numbers = itertools.count(1)
 
     async def __aenter__(self) -> Self:
         await self._choose()
+        usual = Limits()
+        link = await self._link(heavy=False)
+        link.prepare(memory_bytes=usual.memory_bytes, cpu_seconds=cpu_limit(usual))
         return self
 
     async def __aexit__(
@@ -142,21 +147,15 @@ class ProcessSandbox(AbstractAsyncContextManager["ProcessSandbox"]):
     ) -> _Run:
         body = json.dumps(job).encode()
         link = await self._link(heavy=bool(_HEAVY.search(job["code"])))
-        number = next(self._numbers)
-        ours, theirs = socket.socketpair()
-        session = Session(ours, handler=handler, limits=limits)
+        begun = await self._beginnings.enter()
+        worker = link.take(memory_bytes=limits.memory_bytes, cpu_seconds=cpu_limit(limits))
+        session = Session(worker.end, handler=handler, limits=limits, begun=begun)
         session.send_body(body)
-        exited = link.spawn(
-            number,
-            memory_bytes=limits.memory_bytes,
-            cpu_seconds=cpu_limit(limits),
-            end=theirs,
-        )
         try:
-            return await _finish(session, exited, lambda: link.kill(number))
+            return await _finish(session, worker.exited, lambda: link.kill(worker.number))
         finally:
-            if not exited.done():
-                link.kill(number)  # cancelled on the way
+            if not worker.exited.done():
+                link.kill(worker.number)  # cancelled on the way
 
     async def _link(self, *, heavy: bool) -> Link:
         link = self._links.get(heavy)
@@ -175,7 +174,7 @@ class ProcessSandbox(AbstractAsyncContextManager["ProcessSandbox"]):
         if self._recipe is None:
             raise SandboxError("the sandbox is not started: use it with `async with`")
         plan = self._recipe.heavy if heavy else self._recipe.light
-        return await Link.start(plan, bound=self._recipe.bound)
+        return await Link.start(plan, bound=self._recipe.bound, most_ahead=self._workers)
 
     async def _choose(self) -> None:
         """Take the strongest stack that withstands the probe."""
@@ -220,6 +219,31 @@ class ProcessSandbox(AbstractAsyncContextManager["ProcessSandbox"]):
         await asyncio.gather(*(link.close() for link in links))
 
 
+class _Beginnings:
+    """Lets few programs begin at once: the first ones then call early, not all of them late.
+
+    A beginning lasts until the program calls or ends, but not long.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free = asyncio.Semaphore(most)
+
+    async def enter(self) -> Callable[[], None]:
+        """Wait for a turn; return what is to be called when the program has begun."""
+        await self._free.acquire()
+        timer: asyncio.TimerHandle | None = None
+
+        def begun() -> None:
+            nonlocal timer
+            if timer is not None:
+                timer.cancel()
+                timer = None
+                self._free.release()
+
+        timer = asyncio.get_running_loop().call_later(_BEGINNING_SECONDS, begun)
+        return begun
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One process's life: what it said and how it ended."""
@@ -245,13 +269,22 @@ async def _finish(session: Session, exited: asyncio.Future[Exit], kill: Callable
         await session.close()
     # without a last word it was killed, or is dying: on a busy machine that takes its time
     grace = _DYING_SECONDS if ending == Ending() else _GRACE_SECONDS
-    done, _ = await asyncio.wait((exited,), timeout=grace)
-    if not done:
+    late = False
+
+    def end() -> None:
+        nonlocal late
+        late = True
         kill()
-        if ending == Ending():
-            text = "closed its channel and went on"
-            ending = Ending(failure=Failure(FailureKind.PROTOCOL, text))
-    return _Run(session, ending, await exited)
+
+    timer = asyncio.get_running_loop().call_later(grace, end)
+    try:
+        exit_ = await asyncio.shield(exited)  # whose end is to be known, whoever waits for it
+    finally:
+        timer.cancel()
+    if late and ending == Ending():
+        text = "closed its channel and went on"
+        ending = Ending(failure=Failure(FailureKind.PROTOCOL, text))
+    return _Run(session, ending, exit_)
 
 
 def _gives_up(ended: asyncio.Future[Ending]) -> bool:

@@ -6,6 +6,7 @@ Decides nothing: which layers are applied, and in which order, is `lockdown`'s m
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 
 PR_SET_PDEATHSIG = 1
@@ -23,9 +24,11 @@ CAP_SETUID = 7
 
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_POSSIBLE_CAPABILITY = 63
+_CAPABILITY_HEADER = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
 
 
 def check(result: int, what: str) -> int:
@@ -38,8 +41,7 @@ def check(result: int, what: str) -> int:
 
 def prctl(option: int, argument: int = 0) -> int:
     """Call prctl(2). Raises OSError."""
-    words = (ctypes.c_ulong(argument), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
-    return check(_libc.prctl(ctypes.c_int(option), *words), f"prctl({option})")
+    return check(_libc.prctl(option, argument, 0, 0, 0), "prctl")
 
 
 def syscall(number: int, *arguments: object) -> int:
@@ -49,11 +51,14 @@ def syscall(number: int, *arguments: object) -> int:
 
 def set_capabilities(*kept: int) -> None:
     """Keep just these capabilities, permitted and effective. Raises OSError."""
+    check(_libc.capset(_CAPABILITY_HEADER, _capability_words(*kept)), "capset")
+
+
+@functools.cache
+def _capability_words(*kept: int) -> object:
     mask = sum(1 << capability for capability in kept)
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     low, high = mask & 0xFFFFFFFF, mask >> 32
-    data = (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)
-    check(_libc.capset(header, data), "capset")
+    return (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)
 
 
 def drop_bounding_set() -> None:

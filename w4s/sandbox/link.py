@@ -1,7 +1,8 @@
 """The parent's connection to one zygote: start it, ask for workers, learn how they ended.
 
-Knows nothing of programs and results. Everything is done in callbacks of the event loop, since
-hundreds of workers share one link.
+Workers are asked for ahead of need: one that is taken is locked already and waits for its
+program. Knows nothing of programs and results. Everything is done in callbacks of the event
+loop, since hundreds of workers share one link.
 """
 
 from __future__ import annotations
@@ -9,49 +10,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import itertools
 import json
-import os
 import socket
 import subprocess
-import sys
 import tempfile
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from w4s.errors import SandboxError
-from w4s.sandbox import bubblewrap
+from w4s.sandbox.launch import ENVIRONMENT, command
 from w4s.sandbox.lockdown import Plan
-from w4s.sandbox.zygote import MAX_PACKET
+from w4s.sandbox.zygote import EXIT, KILL, MOST_EXITS, READY, RUN
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 3.0
-_FOLDER = Path(__file__).resolve().parent
-_CHILD_NAMES = """
-audit calls channel extract handle kernel landlock lockdown plain privileges program seccomp wire
-worker zygote
-"""
-# the packages' own __init__ files stay out: the child must not import the program
-_BOOT = """
-import sys, types
-package, sandbox, descriptor = sys.argv[1:]
-for name, folder in (("w4s", package), ("w4s.sandbox", sandbox)):
-    module = sys.modules[name] = types.ModuleType(name)
-    module.__path__ = [folder]
-from w4s.sandbox.zygote import main
-main(int(descriptor))
-"""
-ENVIRONMENT = {
-    "PATH": "/usr/bin:/bin",
-    "HOME": "/",
-    "LANG": "C.UTF-8",
-    "MALLOC_ARENA_MAX": "2",
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "PYTHONHASHSEED": "0",  # the same order of sets in every run
-}
+_REFILL_SECONDS = 0.02  # after the last one was taken: those that run come first
+_MOST_AHEAD = 64  # of the same limits
+_MOST_STOCKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +41,45 @@ class Exit:
     memory_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that waits for its program at the other side of `end`, and how it will end."""
+
+    number: int
+    end: socket.socket
+    exited: asyncio.Future[Exit]
+
+
+class _Stock:
+    """Workers of the same limits that wait for a program."""
+
+    def __init__(self, memory_bytes: int, cpu_seconds: int) -> None:
+        self.memory_bytes, self.cpu_seconds = memory_bytes, cpu_seconds
+        self.workers: deque[Worker] = deque()
+        self.wanted = 1
+
+
 class Link:
     """One zygote and its workers. Use `start`."""
 
     def __init__(
-        self, control: socket.socket, process: subprocess.Popen[bytes], errors: IO[bytes]
+        self,
+        control: socket.socket,
+        process: subprocess.Popen[bytes],
+        errors: IO[bytes],
+        *,
+        most_ahead: int,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._control = control
         self._process = process
         self._errors = errors
+        self._most_ahead = min(most_ahead, _MOST_AHEAD)
         self._ready: asyncio.Future[None] = self._loop.create_future()
+        self._numbers = itertools.count(1)
         self._exits: dict[int, asyncio.Future[Exit]] = {}
+        self._stocks: dict[tuple[int, int], _Stock] = {}  # the last used one last
+        self._refilling: asyncio.TimerHandle | None = None
         self._queue: deque[tuple[bytes, socket.socket | None]] = deque()
         self.alive = True
         self._loop.add_reader(control, self._readable)
@@ -85,17 +90,18 @@ class Link:
         return self._process.pid
 
     @classmethod
-    async def start(cls, plan: Plan, *, bound: Sequence[str] | None) -> Link:
+    async def start(cls, plan: Plan, *, bound: Sequence[str] | None, most_ahead: int = 1) -> Link:
         """Start a zygote and wait until it has imported everything. Raises SandboxError.
 
-        With `bound`, it runs inside bubblewrap and sees just those paths.
+        With `bound`, it runs inside bubblewrap and sees just those paths. As many workers as
+        ran at once are kept ready, but no more than `most_ahead`.
         """
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.setblocking(False)
         errors = tempfile.TemporaryFile()  # noqa: SIM115  # the link closes it
         with theirs:
             process = subprocess.Popen(
-                _command(theirs.fileno(), bound),
+                command(theirs.fileno(), bound),
                 env=ENVIRONMENT,
                 cwd="/",
                 pass_fds=[theirs.fileno()],
@@ -104,7 +110,7 @@ class Link:
                 stderr=errors,
                 start_new_session=True,  # an interrupt at the terminal is for the program alone
             )
-        link = cls(control, process, errors)
+        link = cls(control, process, errors, most_ahead=most_ahead)
         try:
             link._send(json.dumps(plan.to_json()).encode(), None)
             await asyncio.wait_for(link._ready, _START_SECONDS)
@@ -113,23 +119,67 @@ class Link:
             raise
         return link
 
-    def spawn(
-        self, number: int, *, memory_bytes: int, cpu_seconds: int, end: socket.socket
-    ) -> asyncio.Future[Exit]:
-        """Ask for a worker that speaks over `end`, which is closed; return how it will end."""
-        future: asyncio.Future[Exit] = self._loop.create_future()
+    def take(self, *, memory_bytes: int, cpu_seconds: int) -> Worker:
+        """Return a worker of these limits, from the stock where it has one."""
+        stock = self._stock_of(memory_bytes, cpu_seconds)
+        self._refill_soon()
+        while stock.workers:
+            worker = stock.workers.popleft()
+            if not worker.exited.done():
+                return worker
+            worker.end.close()  # it was killed while it waited
+        stock.wanted = min(self._most_ahead, stock.wanted + 1)
+        return self._spawn(stock)
+
+    def prepare(self, *, memory_bytes: int, cpu_seconds: int) -> None:
+        """Get as many workers of these limits ready as may be kept."""
+        self._stock_of(memory_bytes, cpu_seconds).wanted = self._most_ahead
+        self._refill_soon()
+
+    @property
+    def waiting(self) -> int:
+        """How many workers wait for a program."""
+        return sum(len(stock.workers) for stock in self._stocks.values())
+
+    def _stock_of(self, memory_bytes: int, cpu_seconds: int) -> _Stock:
+        key = memory_bytes, cpu_seconds
+        stock = self._stocks.pop(key, None) or _Stock(memory_bytes, cpu_seconds)
+        self._stocks[key] = stock
+        if len(self._stocks) > _MOST_STOCKS:
+            self._drop(self._stocks.pop(next(iter(self._stocks))))
+        return stock
+
+    def _drop(self, stock: _Stock) -> None:
+        for worker in stock.workers:
+            worker.end.close()  # which ends it
+
+    def _refill_soon(self) -> None:
+        if self._refilling is not None:
+            self._refilling.cancel()
+        self._refilling = self._loop.call_later(_REFILL_SECONDS, self._refill)
+
+    def _refill(self) -> None:
+        self._refilling = None
+        for stock in self._stocks.values():
+            while self.alive and len(stock.workers) < stock.wanted:
+                stock.workers.append(self._spawn(stock))
+
+    def _spawn(self, stock: _Stock) -> Worker:
+        ours, theirs = socket.socketpair()
+        worker = Worker(next(self._numbers), ours, self._loop.create_future())
         if not self.alive:
-            end.close()
-            future.set_result(Exit(None))
-            return future
-        self._exits[number] = future
-        self._send(b'{"run":%d,"limits":[%d,%d]}' % (number, memory_bytes, cpu_seconds), end)
-        return future
+            theirs.close()
+            worker.exited.set_result(Exit(None))
+            return worker
+        self._exits[worker.number] = worker.exited
+        order = RUN.pack(worker.number, stock.memory_bytes, stock.cpu_seconds)
+        self._send(order, theirs)
+        return worker
 
     def kill(self, number: int) -> None:
         """Kill a worker if it still runs."""
         if self.alive and number in self._exits:
-            self._send(b'{"kill":%d}' % number, None)
+            self._send(KILL.pack(number), None)
 
     async def close(self) -> None:
         """End the zygote and with it every worker."""
@@ -174,27 +224,29 @@ class Link:
         with contextlib.suppress(BlockingIOError):
             while self.alive:
                 try:
-                    packet = self._control.recv(MAX_PACKET)
+                    packet = self._control.recv(MOST_EXITS * EXIT.size)
                 except ConnectionError:
                     packet = b""
                 if not packet:
                     self._lost()
                     return
-                self._told(json.loads(packet))
-
-    def _told(self, message: dict[str, int | float]) -> None:
-        if "ready" in message:
-            self._ready.set_result(None)
-            return
-        future = self._exits.pop(int(message["exit"]), None)
-        if future is not None and not future.done():
-            exit_ = Exit(int(message["code"]), float(message["cpu"]), int(message["memory"]))
-            future.set_result(exit_)
+                if packet == READY:
+                    self._ready.set_result(None)
+                    continue
+                for number, *ended in EXIT.iter_unpack(packet):
+                    future = self._exits.pop(number, None)
+                    if future is not None and not future.done():
+                        future.set_result(Exit(*ended))
 
     def _lost(self) -> None:
         if not self.alive:
             return
         self.alive = False
+        if self._refilling is not None:
+            self._refilling.cancel()
+        for stock in self._stocks.values():
+            self._drop(stock)
+        self._stocks.clear()
         self._loop.remove_reader(self._control)
         self._loop.remove_writer(self._control)
         self._control.close()
@@ -217,18 +269,3 @@ class Link:
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1][:500] if lines else f"it ended with status {self._process.returncode}"
-
-
-def _command(descriptor: int, bound: Sequence[str] | None) -> list[str]:
-    interpreter = os.path.realpath(sys.executable)
-    # no site, no user folder, no working directory on the path, no .pyc files; but the
-    # environment counts, for the hash seed
-    command = [interpreter, "-s", "-P", "-S", "-B", "-c", _BOOT]
-    command += [str(_FOLDER.parent), str(_FOLDER), str(descriptor)]
-    if bound is None:
-        return command
-    modules = [str(_FOLDER / f"{name}.py") for name in _CHILD_NAMES.split()]
-    outer = bubblewrap.command(
-        [interpreter, *bound, *modules], environment=ENVIRONMENT, root=os.geteuid() == 0
-    )
-    return [*outer, *command]

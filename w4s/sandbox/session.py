@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,14 +40,25 @@ def longest_message(limits: Limits) -> int:
 class Session:
     """Talks to one child over a socket until `ended` is set."""
 
-    def __init__(self, end: socket.socket, *, handler: Handler | None, limits: Limits) -> None:
+    def __init__(
+        self,
+        end: socket.socket,
+        *,
+        handler: Handler | None,
+        limits: Limits,
+        begun: Callable[[], None],
+    ) -> None:
+        """Talk over `end`; `begun` is called, maybe more than once, when the program shows life."""
         end.setblocking(False)
         self._loop = asyncio.get_running_loop()
         self._end = end
+        self._descriptor = end.fileno()
         self._handler = handler
         self._limits = limits
+        self._begun = begun
         self._incoming = bytearray()
         self._outgoing = bytearray()
+        self._writing = False  # whether the loop tells when the child reads on
         self._locked = False
         self._notes = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,7 +69,8 @@ class Session:
         self._waiting_left = limits.waiting_seconds
         self._since = self._loop.time()
         self._timer = self._loop.call_later(self._own_left, self._expired)
-        self._loop.add_reader(end, self._readable)
+        self._loop.add_reader(self._descriptor, self._readable)
+        self._readable()  # a worker of the stock has said already that it is locked
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send one frame of the program's own making, now or as soon as the child reads."""
@@ -75,8 +87,8 @@ class Session:
         """Cut the connection and wait until every unanswered call is cancelled."""
         self._timer.cancel()
         if self._end.fileno() >= 0:
-            self._loop.remove_reader(self._end)
-            self._loop.remove_writer(self._end)
+            self._loop.remove_reader(self._descriptor)
+            self._stop_writing()
             self._end.close()
         for task in self._tasks:
             task.cancel()
@@ -86,10 +98,11 @@ class Session:
     # -------------------------------------------------------------- ends
 
     def _finish(self, ending: Ending) -> None:
+        self._begun()
         if not self.ended.done():
             self.ended.set_result(ending)
             self._timer.cancel()
-            self._loop.remove_reader(self._end)
+            self._loop.remove_reader(self._descriptor)
 
     def _fail(self, kind: FailureKind, text: str) -> None:
         self._finish(Ending(failure=Failure(kind, text)))
@@ -142,11 +155,17 @@ class Session:
             while self._outgoing:
                 del self._outgoing[: self._end.send(self._outgoing[:_CHUNK])]
         except BlockingIOError:
-            self._loop.add_writer(self._end, self._writable)
+            self._writing = True
+            self._loop.add_writer(self._descriptor, self._writable)
             return
         except ConnectionError:  # it has died; reading will tell
             self._outgoing.clear()
-        self._loop.remove_writer(self._end)
+        self._stop_writing()
+
+    def _stop_writing(self) -> None:
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._descriptor)
 
     # -------------------------------------------------------------- messages
 
@@ -154,7 +173,9 @@ class Session:
         operation = message.get("op")
         if not self._locked:
             self._first(operation, message)
-        elif operation == "call":
+            return
+        self._begun()
+        if operation == "call":
             self._call(message)
         elif operation in ("done", "failed"):
             self._finish(Ending(report=message))

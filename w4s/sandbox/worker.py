@@ -10,17 +10,35 @@ import gc
 import io
 import os
 import random
+import socket
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from w4s.sandbox import audit, program
+from w4s.sandbox import audit, program, wire
 from w4s.sandbox.channel import Channel, MessageTooLongError
 from w4s.sandbox.handle import Agent
 
 _THREAD_STACK_BYTES = 2 * 1024**2  # 8 MiB of address space a thread would eat the memory limit
 _RESERVE_BYTES = 2 * 1024**2
+_LOCKED = wire.encode({"op": "locked"})
+_REHEARSALS = 12  # more than Python waits for before it adapts code to what it meets
+_LIMITS = {"seed": 0, "output_bytes": 4096, "message_bytes": 4096}
+_WORKFLOW = {
+    "kind": "workflow",
+    "code": "def workflow(agent, task):\n"
+    "    messages = [{'role': 'user', 'content': task}]\n"
+    "    print(task)\n"
+    "    return {'answer': agent.call_llm(messages, temperature=0.5)[0]}\n",
+    "task": "1 + 1?",
+}
+_CODE = {
+    "kind": "code",
+    "code": "def solution():\n    return [1.5]\n",
+    "entry_point": "solution",
+    "calls": [[]],
+}
 
 
 class Output(io.TextIOBase):
@@ -55,17 +73,17 @@ class Output(io.TextIOBase):
         return "".join(self._parts)
 
 
-def serve(channel: Channel, *, readable: frozenset[str]) -> None:
-    """Run the one job that the parent has sent, report, and leave the process as it is."""
+def serve(channel: Channel, reserve: list[bytes]) -> None:
+    """Wait for the one job, run it, report, and leave the process as it is.
+
+    `reserve` is given up to say so when memory has run out.
+    """
     job = channel.receive()
     channel.message_bytes = job["message_bytes"]
     output = Output(job["output_bytes"], lambda: channel.note({"op": "full"}))
     sys.stdout = sys.stderr = output
     _seed(job["seed"])
-    threading.stack_size(_THREAD_STACK_BYTES)
     gc.enable()
-    audit.watch(lambda what: channel.note({"op": "refused", "what": what}), readable=readable)
-    reserve: list[bytes] = [bytes(_RESERVE_BYTES)]  # to say so when memory has run out
     try:
         report = {"op": "done", "value": _run(job, channel)}
     except program.ProgramError as error:
@@ -97,8 +115,10 @@ def _seed(seed: int) -> None:
         sys.modules["numpy.random"].seed(seed % 2**32)
 
 
-def main(descriptor: int, lock: Callable[[], None], *, readable: frozenset[str]) -> None:
-    """Finish locking this process, serve one job over `descriptor` and end. Never returns."""
+def main(
+    descriptor: int, lock: Callable[[], None], *, watch: Callable[[audit.Report], None]
+) -> None:
+    """Lock this process, serve one job over `descriptor` and end. Never returns."""
     channel = Channel(descriptor)
     status = 1
     try:
@@ -107,15 +127,29 @@ def main(descriptor: int, lock: Callable[[], None], *, readable: frozenset[str])
         except BaseException as error:  # noqa: BLE001  # whatever it is: no program may run here
             channel.send({"op": "unlocked", "text": f"{type(error).__name__}: {error}"})
             os._exit(1)
-        channel.send({"op": "locked"})
-        serve(channel, readable=readable)
+        os.write(descriptor, _LOCKED)
+        threading.stack_size(_THREAD_STACK_BYTES)
+        watch(lambda what: channel.note({"op": "refused", "what": what}))
+        serve(channel, [bytes(_RESERVE_BYTES)])
         status = 0
     finally:
         os._exit(status)  # without finalizers, and whatever threads still run
 
 
 def rehearse() -> None:
-    """Run trivial programs in the process that will be forked, so that no worker is the first."""
-    program.run_workflow("def workflow(agent, task):\n    return {'answer': 1}", None, "")
-    program.run_code("def solution():\n    return [1.5]", "solution", [[]])
+    """Run trivial programs in the process that will be forked, so that no worker is the first.
+
+    What Python finds out about code while it runs is found out here: each worker would have to
+    copy the pages that it is written to.
+    """
+    streams = sys.stdout, sys.stderr
+    for _ in range(_REHEARSALS):
+        for job in (_WORKFLOW, _CODE):
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                for message in (_LIMITS | job, {"id": 1, "value": ["1"]}):
+                    ours.sendall(wire.encode(message))
+                serve(Channel(theirs.fileno()), [])
+    sys.stdout, sys.stderr = streams
+    gc.disable()
     sys.modules.pop(program.MODULE)
