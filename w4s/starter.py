@@ -26,7 +26,8 @@ scorer: numeric         # exact, numeric, multiple_choice, contains, f1, json, u
                         # or module:function with the module beside this file
 # question: question    # other names of the two columns
 # answer: answer
-# judge: {{model: gpt-4o-mini, calls: 500, criteria: "Units may be left out."}}
+# judge:                # calls: the most questions of one search, or of one test
+#   {{model: gpt-4o-mini, calls: 500, criteria: "Units may be left out."}}
 """
 
 _PROFILE = """\

@@ -50,7 +50,10 @@ _PAIRWISE: Mapping[str, Callable[[str, str], Score]] = {
 
 
 class JudgeParams(BaseModel):
-    """Which model judges, how many questions it may be asked, and what it should heed."""
+    """Which model judges, how many questions it may be asked, and what it should heed.
+
+    `calls` bounds one search, or one test of a workflow, each of which has a judge of its own.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
