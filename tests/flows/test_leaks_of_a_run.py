@@ -20,7 +20,7 @@ from tests.flows.scripted import REPLY, w4s, write_project
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1500),
     pytest.mark.usefixtures("shared_server"),
 ]
 
