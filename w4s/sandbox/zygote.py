@@ -44,8 +44,6 @@ class Zygote:
         self._parent = os.getppid()
         self._running: dict[int, int] = {}  # process id -> number of the run
         self._forks = 0
-        # workers: a program that wakes up does not push the one aside that woke it
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         plan = Plan(**json.loads(control.recv(LONGEST_PLAN)))
         sys.path[:] = [folder for folder in sys.path if folder] + plan.search_path
         for name in plan.imports:
