@@ -16,12 +16,16 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.settings import child_environment
 from w4s.errors import W4SError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
 STARTUP_SECONDS = 300
 DRAIN_SECONDS = 5.0
@@ -127,9 +131,35 @@ def _die_with(parent: int) -> None:
     os._exit(0)  # the parent was killed: nobody else would stop this server
 
 
+def _wait_for_writers() -> None:
+    """Let transactions wait for SQLite's one writer instead of failing.
+
+    Those of Prefect read first and lock later: where another one wrote in between, they fail at
+    once with 503, and the client waits for two seconds.
+    """
+    from prefect.server.database.configurations import AioSqliteConfiguration
+    from prefect.server.database.dependencies import set_database_config
+    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
+
+    class LocksFirst(AioSqliteConfiguration):
+        @asynccontextmanager
+        async def begin_transaction(
+            self, session: AsyncSession, with_for_update: bool = False
+        ) -> AsyncGenerator[AsyncSessionTransaction, None]:
+            del with_for_update
+            async with super().begin_transaction(session, with_for_update=True) as transaction:
+                yield transaction
+
+    url = PREFECT_API_DATABASE_CONNECTION_URL.value()
+    if url.startswith("sqlite"):
+        set_database_config(LocksFirst(connection_url=url))
+
+
 def _serve(port: int, parent: int) -> None:
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     import uvicorn
+
+    _wait_for_writers()
 
     uvicorn.run(
         "prefect.server.api.server:create_app",
