@@ -6,8 +6,9 @@ Prints one message for an error that the person can mend (exit code 2); tracebac
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any
 
 import typer
 
@@ -88,6 +89,20 @@ def search(
     options = Options(params=params, profile=profile, settings=tuple(given))
     own = own_task_settings(task, options=options, policy=policy)
     _stage(OWN_TASK, profile, params, [*own, *given])
+
+
+@app.command(hidden=True)  # for stages of DVC
+def one_search(
+    benchmark: Annotated[str, typer.Argument(help="One that is prepared.")],
+    policy: Annotated[str, typer.Argument(help="An objective, or the starting policy's name.")],
+    seed: Annotated[int, typer.Argument(help="Of the search.")],
+    profile: Profile = None,
+    params: ParamsFile = "params.yaml",
+    settings: Settings = None,
+) -> None:
+    """Run one search of the suite by itself."""
+    given = {"benchmark": benchmark, "policy": policy, "seed": seed}
+    _stage("one_search", profile, params, settings or (), arguments=given)
 
 
 @app.command()
@@ -248,10 +263,18 @@ def _set(settings: list[str] | None, replay: bool) -> tuple[str, ...]:
     return (*(settings or ()), *(("executor.replay=true",) if replay else ()))
 
 
-def _stage(command: str, profile: str | None, params: str, settings: Sequence[str]) -> None:
+def _stage(
+    command: str,
+    profile: str | None,
+    params: str,
+    settings: Sequence[str],
+    arguments: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     from flows.cli_run import run_command
 
-    run_command(command, profile=profile, params=params, settings=list(settings))
+    run_command(
+        command, profile=profile, params=params, settings=list(settings), arguments=arguments
+    )
 
 
 if __name__ == "__main__":

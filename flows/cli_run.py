@@ -87,7 +87,7 @@ def _run_flow(command: str, options: Options, params: Params, arguments: Mapping
 
 
 _FLOWS = {"all": "everything"}
-_NAMES = {"all": "run", "own_task": "search", "warm_start": "warm-start"}
+_NAMES = {"all": "run", "one_search": "search", "own_task": "search", "warm_start": "warm-start"}
 
 
 def _log_to(file: Path) -> None:

@@ -13,7 +13,13 @@ from tasks.examples import evaluate_example, example_key
 from tasks.options import PARAMS_FILE
 from tasks.policies import PolicyChoice, searching_policies
 from tasks.search import RESULT, search_key, search_label, search_once
-from tasks.searches import ExampleScore, FinishedSearch, Searches, write_searches
+from tasks.searches import (
+    ExampleScore,
+    FinishedSearch,
+    Searches,
+    write_one_search,
+    write_searches,
+)
 from tasks.spread import run_items
 from w4s.benchmarks.custom import benchmark_label
 from w4s.searches.registry import W4S
@@ -60,34 +66,55 @@ async def _search_all(
 ) -> Sequence[FinishedSearch]:
     async def one(item: tuple[str, int]) -> FinishedSearch:
         benchmark, seed = item
-        label = search_label(benchmark, policy, seed, method)
         example = start.best_example(benchmark).example
-        key = search_key(
+        return await _search(
             context, benchmark=benchmark, policy=policy, seed=seed, example=example, method=method
         )
-        outcome = await run_task(
-            search_once,
-            context,
-            item=label,
-            key=key,
-            benchmark=benchmark,
-            policy=policy,
-            seed=seed,
-            example=example,
-            method=method,
-        )
-        result = RESULT.validate_python(outcome.value["result"])
-        note = f"accuracy {result.example_accuracy:.2f} -> {result.accuracy:.2f}"
-        if result.stopped is not None:
-            note = f"{note}, ended by search.budget after {len(result.iterations)} iterations"
-        context.progress.item(label, note, cached=outcome.cached)
-        name = policy.name if method == W4S else method
-        return FinishedSearch(name, result, float(outcome.value["seconds"]))
 
     items = [
         (b, seed) for b in context.params.benchmarks.all for seed in context.params.search.seeds
     ]
     return await run_items(context, items, one)
+
+
+async def search_one(context: Context, *, benchmark: str, policy: PolicyChoice, seed: int) -> None:
+    """Measure the examples on one benchmark, search from the best one, write that search alone."""
+    examples = context.params.examples
+    context.progress.stage("search", len(examples) + 1)
+    scores = await run_items(context, examples, lambda name: _measure(context, benchmark, name))
+    start = Searches((), tuple(scores))
+    example = start.best_example(benchmark).example
+    found = await _search(
+        context, benchmark=benchmark, policy=policy, seed=seed, example=example, method=W4S
+    )
+    write_one_search(context, Searches((found,), start.examples))
+
+
+async def _search(
+    context: Context, *, benchmark: str, policy: PolicyChoice, seed: int, example: str, method: str
+) -> FinishedSearch:
+    label = search_label(benchmark, policy, seed, method)
+    key = search_key(
+        context, benchmark=benchmark, policy=policy, seed=seed, example=example, method=method
+    )
+    outcome = await run_task(
+        search_once,
+        context,
+        item=label,
+        key=key,
+        benchmark=benchmark,
+        policy=policy,
+        seed=seed,
+        example=example,
+        method=method,
+    )
+    result = RESULT.validate_python(outcome.value["result"])
+    note = f"accuracy {result.example_accuracy:.2f} -> {result.accuracy:.2f}"
+    if result.stopped is not None:
+        note = f"{note}, ended by search.budget after {len(result.iterations)} iterations"
+    context.progress.item(label, note, cached=outcome.cached)
+    name = policy.name if method == W4S else method
+    return FinishedSearch(name, result, float(outcome.value["seconds"]))
 
 
 @flow(name="search")

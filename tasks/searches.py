@@ -24,6 +24,7 @@ from w4s.search import SearchResult
 from w4s.types import Usage
 
 FILE = "searches.json"
+ONE_BY_ONE = "searches_one_by_one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +83,7 @@ def _unsearched(what: str) -> str:
 
 def write_searches(context: Context, found: Searches) -> None:
     """Write the searches with curves and summary, whole or not at all, and log them."""
-    with atomic_folder(context.workspace.searches) as folder:
-        data = _ADAPTER.dump_python(found, mode="json")
-        atomic_write_text(folder / FILE, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
-        atomic_write_text(folder / "curves.csv", _curves(found))
-        atomic_write_text(folder / "summary.json", json.dumps(_summary(found), indent=2) + "\n")
+    _write_files(context.workspace.searches, found)
     with context.tracker.run("search", stage="search", parent=context.run_id) as run_id:
         context.tracker.params(run_id, context.params.model_dump(mode="json"))
         read = validation_sets(context, context.params.benchmarks.all)
@@ -95,6 +92,14 @@ def write_searches(context: Context, found: Searches) -> None:
         context.tracker.artifact(run_id, context.workspace.searches, "searches")
         for search in found.searches:
             _log_search(context, search, parent=run_id)
+
+
+def write_one_search(context: Context, found: Searches) -> None:
+    """Write a search that was run by itself into a folder of its own, and log it."""
+    (search,) = found.searches
+    name = f"{search.result.benchmark}-{search.policy}-{search.result.seed}"
+    _write_files(context.workspace.root / ONE_BY_ONE / name, found)
+    _log_search(context, search, parent=context.run_id)
 
 
 def read_searches(folder: Path) -> Searches:
@@ -111,6 +116,14 @@ def read_searches(folder: Path) -> Searches:
 
 
 _ADAPTER = TypeAdapter(Searches)
+
+
+def _write_files(target: Path, found: Searches) -> None:
+    with atomic_folder(target) as folder:
+        data = _ADAPTER.dump_python(found, mode="json")
+        atomic_write_text(folder / FILE, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+        atomic_write_text(folder / "curves.csv", _curves(found))
+        atomic_write_text(folder / "summary.json", json.dumps(_summary(found), indent=2) + "\n")
 
 
 def _by_accuracy(score: ExampleScore) -> float:

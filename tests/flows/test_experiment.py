@@ -37,11 +37,11 @@ def test_an_unknown_experiment_is_one_message(tmp_path: Path, endpoint: Scripted
 
 
 def test_dvc_has_every_experiment_and_real_parameters() -> None:
-    """One stage for each name; every parameter that it names is in params.yaml."""
-    (stage,) = yaml.safe_load((PROJECT / "experiments" / "dvc.yaml").read_text())["stages"].values()
+    """One stage for each name; every parameter that stages name is in params.yaml."""
+    stages = yaml.safe_load((PROJECT / "experiments" / "dvc.yaml").read_text())["stages"]
     params = yaml.safe_load((PROJECT / "params.yaml").read_text())
-    assert stage["matrix"]["name"] == list(EXPERIMENTS)
-    for name in stage["params"]:
+    assert stages["experiment"]["matrix"]["name"] == list(EXPERIMENTS)
+    for name in (*stages["experiment"]["params"], *stages["search"]["params"]):
         value = params
         for key in name.split("."):
             assert key in value, name
@@ -54,7 +54,7 @@ def test_dvc_has_every_experiment_and_real_parameters() -> None:
 def test_an_experiment_shares_what_a_run_computed(
     tmp_path: Path, endpoint: ScriptedEndpoint
 ) -> None:
-    """After a run `unseen` asks nobody anything; `main-table` asks for what the run left out.
+    """After a run `unseen` and a single search ask nobody; `main-table` asks for what is missing.
 
     Every line of its table leads to runs in MLflow with the same accuracy.
     """
@@ -65,6 +65,13 @@ def test_an_experiment_shares_what_a_run_computed(
     params.write_text(yaml.safe_dump(smaller))
     assert w4s(folder, "run").returncode == 0
     asked = endpoint.counters.calls
+    done = w4s(folder, "one-search", "chain_sum", "endpoint", "0")
+    assert done.returncode == 0, done.stderr
+    whole = json.loads((folder / "outputs/searches/searches.json").read_text())
+    alone = folder / "outputs/searches_one_by_one/chain_sum-endpoint-0/searches.json"
+    assert json.loads(alone.read_text())["searches"][0] in whole["searches"]
+    done = w4s(folder, "one-search", "chain_sum", "rwr", "0")
+    assert "no policy is called 'rwr'. There are: endpoint." in done.stderr
     done = w4s(folder, "experiment", "unseen")
     assert done.returncode == 0, done.stderr
     assert endpoint.counters.calls == asked
