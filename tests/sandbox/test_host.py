@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ import pytest
 from w4s.errors import SandboxError
 from w4s.sandbox.base import HandlerError, LimitHit, Limits, SandboxResult
 from w4s.sandbox.host import ProcessSandbox
+from w4s.sandbox.link import Exit, Link, Worker
 from w4s.types import Failure, FailureKind
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is for Linux")
@@ -76,7 +79,7 @@ def waiting(sandbox: ProcessSandbox) -> int:
 
 
 def kill_below() -> None:
-    for process in below(os.getpid()):
+    for process in sorted(below(os.getpid())):  # a zygote first: it would tell of the others
         with contextlib.suppress(ProcessLookupError):  # another's death took it along
             os.kill(process, signal.SIGKILL)
 
@@ -162,6 +165,78 @@ def test_a_program_that_dies_while_it_waits_for_its_turn_is_replaced() -> None:
         return [(await workflow(sandbox, TRIVIAL)).value for _ in range(4)]
 
     assert run(body, workers=3) == [{"answer": "q"}] * 4
+
+
+def test_a_program_that_has_just_died_gets_no_run() -> None:
+    """Proves the same where nobody has been told yet that it is dead."""
+
+    async def body(sandbox: ProcessSandbox) -> list[Any]:
+        await settled(sandbox)
+        (link,) = sandbox._links.values()
+        for process in below(os.getpid()) - {link.process_id}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.1)  # the loop must not hear of it
+        assert waiting(sandbox) == 3
+        return [(await workflow(sandbox, TRIVIAL)).value for _ in range(4)]
+
+    assert run(body, workers=3) == [{"answer": "q"}] * 4
+
+
+@pytest.mark.parametrize("failures", [3, 4])
+def test_a_machine_without_processes_is_no_fault_of_a_workflow(
+    failures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that a fork that fails is tried again for a while, and then ends the command."""
+    monkeypatch.setattr("w4s.sandbox.host._TRIES_AFTER_SECONDS", (0.0, 0.0, 0.0))
+    left = [failures]
+    take = Link.take
+
+    def failing(link: Link, *, memory_bytes: int, cpu_seconds: int) -> Worker:
+        worker = take(link, memory_bytes=memory_bytes, cpu_seconds=cpu_seconds)
+        if left[0] == 0:
+            return worker
+        left[0] -= 1
+        link.kill(worker.number)
+        ours, theirs = socket.socketpair()
+        for end in (worker.end, theirs):
+            end.close()
+        ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        ended.set_result(Exit(1))
+        return Worker(worker.number, ours, ended)
+
+    async def body(sandbox: ProcessSandbox) -> SandboxResult:
+        monkeypatch.setattr(Link, "take", failing)
+        return await workflow(sandbox, TRIVIAL)
+
+    if failures == 3:
+        assert run(body).value == {"answer": "q"}
+    else:
+        with pytest.raises(SandboxError, match="out of processes"):
+            run(body)
+
+
+def test_programs_that_wait_give_their_descriptors_to_one_that_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Proves that workers kept ready never make a run fail for want of descriptors."""
+    pair = socket.socketpair
+
+    async def body(sandbox: ProcessSandbox) -> SandboxResult:
+        await settled(sandbox)
+
+        def scarce() -> tuple[socket.socket, socket.socket]:
+            if waiting(sandbox):
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return pair()
+
+        monkeypatch.setattr("w4s.sandbox.link.socket.socketpair", scarce)
+        result = await workflow(sandbox, TRIVIAL, memory_bytes=3 * 2**28)
+        await settled(sandbox)
+        assert waiting(sandbox) == 0
+        return result
+
+    assert run(body, workers=3).value == {"answer": "q"}
 
 
 def test_waiting_for_the_executor_uses_up_no_limit() -> None:

@@ -22,6 +22,7 @@ from typing import Any, Self
 from w4s.errors import SandboxError
 from w4s.sandbox import probe
 from w4s.sandbox.base import Handler, Limits, SandboxResult
+from w4s.sandbox.beginnings import Beginnings
 from w4s.sandbox.link import Exit, Link
 from w4s.sandbox.session import Ending, Session, longest_message
 from w4s.sandbox.stack import Recipe, Stack, bare, candidates, recipe
@@ -31,7 +32,7 @@ from w4s.types import Failure, FailureKind
 _HEAVY = re.compile(r"\b(?:numpy|sympy|mpmath)\b")
 _DYING_SECONDS = 5.0  # a child that was killed, e.g. by a limit, is gone within that time
 _BEGINNINGS_PER_CORE = 2
-_BEGINNING_SECONDS = 0.05
+_TRIES_AFTER_SECONDS = (0.0, 0.2, 1.0)  # where a machine gave no process: it may give one then
 _GRACE_SECONDS = 0.2  # a child that has given its result ends by itself within that time
 
 _logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class ProcessSandbox(AbstractAsyncContextManager["ProcessSandbox"]):
         self._links: dict[bool, Link] = {}
         self._starting = asyncio.Lock()
         self._workers = workers
-        self._beginnings = _Beginnings(_BEGINNINGS_PER_CORE * len(os.sched_getaffinity(0)))
+        self._beginnings = Beginnings(_BEGINNINGS_PER_CORE * len(os.sched_getaffinity(0)))
         self._workflows = asyncio.Semaphore(workers)
         self._codes = asyncio.Semaphore(workers)
 
@@ -124,6 +125,15 @@ class ProcessSandbox(AbstractAsyncContextManager["ProcessSandbox"]):
         run = await self._once(job, handler=handler, limits=limits)
         if run.lost and not run.session.calls:  # the zygote died before the run had any effect
             run = await self._once(job, handler=handler, limits=limits)
+        for pause in _TRIES_AFTER_SECONDS:
+            if not run.unheard:
+                break
+            for link in self._links.values():
+                link.shed()
+            await asyncio.sleep(pause)
+            run = await self._once(job, handler=handler, limits=limits)
+        if run.unheard:
+            raise SandboxError(_no_process(run.exit))
         verdict = conclude(
             run.ending,
             run.exit,
@@ -219,31 +229,6 @@ class ProcessSandbox(AbstractAsyncContextManager["ProcessSandbox"]):
         await asyncio.gather(*(link.close() for link in links))
 
 
-class _Beginnings:
-    """Lets few programs begin at once: the first ones then call early, not all of them late.
-
-    A beginning lasts until the program calls or ends, but not long.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._free = asyncio.Semaphore(most)
-
-    async def enter(self) -> Callable[[], None]:
-        """Wait for a turn; return what is to be called when the program has begun."""
-        await self._free.acquire()
-        timer: asyncio.TimerHandle | None = None
-
-        def begun() -> None:
-            nonlocal timer
-            if timer is not None:
-                timer.cancel()
-                timer = None
-                self._free.release()
-
-        timer = asyncio.get_running_loop().call_later(_BEGINNING_SECONDS, begun)
-        return begun
-
-
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One process's life: what it said and how it ended."""
@@ -253,10 +238,14 @@ class _Run:
     exit: Exit
 
     @property
+    def unheard(self) -> bool:
+        """Whether its process ended before it had its program: the machine's fault."""
+        return self.ending == Ending() and self.session.unheard
+
+    @property
     def lost(self) -> bool:
         """Whether it ended because its zygote did, with nothing said."""
-        nothing = self.ending.report is None and self.ending.failure is None
-        return nothing and self.exit.code is None
+        return self.ending == Ending() and self.exit.code is None
 
 
 async def _finish(session: Session, exited: asyncio.Future[Exit], kill: Callable[[], None]) -> _Run:
@@ -285,6 +274,13 @@ async def _finish(session: Session, exited: asyncio.Future[Exit], kill: Callable
         text = "closed its channel and went on"
         ending = Ending(failure=Failure(FailureKind.PROTOCOL, text))
     return _Run(session, ending, exit_)
+
+
+def _no_process(exit_: Exit) -> str:
+    return (
+        f"No process of the sandbox lives long enough to get a program (status {exit_.code}). Is "
+        "the machine out of processes or memory? Lower sandbox.workers, or raise the limits."
+    )
 
 
 def _gives_up(ended: asyncio.Future[Ending]) -> bool:

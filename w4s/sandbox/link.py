@@ -129,12 +129,22 @@ class Link:
                 return worker
             worker.end.close()  # it was killed while it waited
         stock.wanted = min(self._most_ahead, stock.wanted + 1)
-        return self._spawn(stock)
+        try:
+            return self._spawn(stock)
+        except OSError:  # no descriptors to be had
+            self.shed()
+            return self._spawn(stock)
 
     def prepare(self, *, memory_bytes: int, cpu_seconds: int) -> None:
         """Get as many workers of these limits ready as may be kept."""
         self._stock_of(memory_bytes, cpu_seconds).wanted = self._most_ahead
         self._refill_soon()
+
+    def shed(self) -> None:
+        """End those that wait: what they hold is needed by programs that are there."""
+        for stock in self._stocks.values():
+            self._drop(stock)
+            stock.wanted = 0
 
     @property
     def waiting(self) -> int:
@@ -152,6 +162,7 @@ class Link:
     def _drop(self, stock: _Stock) -> None:
         for worker in stock.workers:
             worker.end.close()  # which ends it
+        stock.workers.clear()
 
     def _refill_soon(self) -> None:
         if self._refilling is not None:
@@ -161,8 +172,11 @@ class Link:
     def _refill(self) -> None:
         self._refilling = None
         for stock in self._stocks.values():
-            while self.alive and len(stock.workers) < stock.wanted:
-                stock.workers.append(self._spawn(stock))
+            try:
+                while self.alive and len(stock.workers) < stock.wanted:
+                    stock.workers.append(self._spawn(stock))
+            except OSError:  # the last descriptors are for programs that are there
+                stock.wanted = len(stock.workers)
 
     def _spawn(self, stock: _Stock) -> Worker:
         ours, theirs = socket.socketpair()

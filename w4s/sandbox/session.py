@@ -60,6 +60,7 @@ class Session:
         self._outgoing = bytearray()
         self._writing = False  # whether the loop tells when the child reads on
         self._locked = False
+        self._cut = False  # whether the child died with something unsent or unread
         self._notes = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.ended: asyncio.Future[Ending] = self._loop.create_future()
@@ -71,6 +72,11 @@ class Session:
         self._timer = self._loop.call_later(self._own_left, self._expired)
         self._loop.add_reader(self._descriptor, self._readable)
         self._readable()  # a worker of the stock has said already that it is locked
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the child ended before it had all of its program, so that no line of it ran."""
+        return not self.calls and (self._cut or not self._locked)
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send one frame of the program's own making, now or as soon as the child reads."""
@@ -123,6 +129,7 @@ class Session:
         except BlockingIOError:
             return
         except ConnectionError:  # it died with unread data
+            self._cut = True
             data = b""
         if not data:
             self._finish(Ending())
@@ -159,6 +166,7 @@ class Session:
             self._loop.add_writer(self._descriptor, self._writable)
             return
         except ConnectionError:  # it has died; reading will tell
+            self._cut = True
             self._outgoing.clear()
         self._stop_writing()
 
