@@ -44,6 +44,18 @@ def test_a_missing_key_or_a_wrong_address_is_said_before_any_call() -> None:
         choose({}, model="m", base_url="host:80")
 
 
+@pytest.mark.parametrize(
+    "key", ["the-key\n", "the-key\r\nX-More: 1", "the\N{RIGHT SINGLE QUOTATION MARK}key"]
+)
+def test_a_key_that_no_header_can_hold_is_said_before_any_call(key: str) -> None:
+    """Without the key itself; it could else end a request's head and begin another."""
+    with pytest.raises(EndpointError, match="OPENAI_API_KEY holds a character") as error:
+        choose({"OPENAI_API_KEY": key}, model="m", base_url="http://host/v1")
+    assert key not in str(error.value)
+    with pytest.raises(ConfigError, match="is no address"):
+        choose({"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://host/v1\n"}, model="m")
+
+
 def test_an_address_never_shows_its_secrets() -> None:
     """Neither the key nor a password in the URL."""
     address = Address("http://me:pass-word@host/v1", KEY)

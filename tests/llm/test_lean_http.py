@@ -143,7 +143,10 @@ async def test_an_idle_connection_that_was_closed_is_replaced() -> None:
         ([b""], httpx2.ReadError),
         ([b"SSH-2.0-nonsense\r\n\r\n"], httpx2.RemoteProtocolError),
         ([OK + b"Content-Length: -5\r\n\r\n"], httpx2.RemoteProtocolError),
+        ([OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n"], httpx2.RemoteProtocolError),
         ([OK + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n"], httpx2.RemoteProtocolError),
+        ([OK + b"Transfer-Encoding: chunked\r\n\r\n-2\r\n"], httpx2.RemoteProtocolError),
+        ([b"HTTP/1.1 100 \r\n\r\n" * 3000], httpx2.ReadError),
     ],
 )
 async def test_what_is_no_whole_reply_is_an_error(
@@ -182,3 +185,54 @@ async def test_a_connection_that_is_just_closing_is_not_used() -> None:
         assert idle.reusable
         assert (await http.post(b"{}")).body == b"hello"
     assert served == [1, 1]
+
+
+async def test_a_request_is_sent_anew_by_itself_once_at_most() -> None:
+    """A server that takes requests and answers none is not asked over every idle connection."""
+    asked = 0
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        while await reader.read(4096):
+            asked += 1
+            if asked > 3:
+                break
+            await asyncio.sleep(0.02)
+            writer.write(PLAIN)
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with client(f"http://127.0.0.1:{port}/v1") as http:
+        await asyncio.gather(*(http.post(b"{}") for _ in range(3)))
+        with pytest.raises(httpx2.ReadError):
+            await http.post(b"{}")
+    server.close()
+    assert asked == 3 + 2
+
+
+async def test_a_connection_that_was_idle_for_long_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What lies between may have forgotten it, and would swallow the request."""
+    async with serving([PLAIN], [PLAIN]) as (url, served), client(url) as http:
+        await http.post(b"{}")
+        monkeypatch.setattr("w4s.llm.lean_http._IDLE_SECONDS", 0.0)
+        await http.post(b"{}")
+        assert served == [1, 1]
+
+
+async def test_what_follows_the_last_chunk_is_not_taken_for_the_next_reply() -> None:
+    """Bytes that nobody asked for end the connection's use."""
+    chunks = OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nrest"
+    async with serving([chunks], [PLAIN]) as (url, served), client(url) as http:
+        for _ in range(2):
+            assert (await http.post(b"{}")).body == b"hello"
+        assert served == [1, 1]
+
+
+async def test_what_can_be_no_host_is_a_connect_error() -> None:
+    """As a name that nobody knows."""
+    async with client("http://a..b/v1") as http:
+        with pytest.raises(httpx2.ConnectError):
+            await http.post(b"{}")

@@ -166,8 +166,16 @@ def configured_endpoint(
         return EmbeddedEndpoint(embedded)
     configured = executor.base_url or environment.get("OPENAI_BASE_URL")
     base_url = configured or _DEFAULT_BASE_URL
-    if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not base_url.isprintable():
         raise _no_address(Address(base_url))
+    for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+        value = environment.get(name, "")
+        if not (value.isascii() and value.isprintable()):
+            raise EndpointError(
+                f"{name} holds a character that no request can carry, such as a line break at "
+                "its end. Set it again."
+            )
     endpoint_name(executor, environment=environment)
     key = environment.get("OPENAI_API_KEY")
     if not key and not configured:

@@ -13,6 +13,8 @@ import httpx2
 
 from w4s.llm.lean_reply import LeanReply, ReplyParser
 
+_IDLE_SECONDS = 60.0  # after them a firewall on the way may have forgotten the connection
+
 
 class LeanClient:
     """Sends each request as one write and reads each reply as a whole.
@@ -24,7 +26,7 @@ class LeanClient:
     def __init__(
         self, url: httpx2.URL, headers: httpx2.Headers, *, connect_seconds: float, seconds: float
     ) -> None:
-        self._address = (url.host, url.port or 80)
+        self._address = (url.raw_host.decode(), url.port or 80)
         self._head = _head(url, headers)
         self._connect_seconds = connect_seconds
         self._seconds = seconds
@@ -38,8 +40,8 @@ class LeanClient:
         """
         data = b"%s%d\r\n\r\n%s" % (self._head, len(body), body)
         deadline = asyncio.get_running_loop().time() + self._seconds
+        connection = self._used()
         while True:
-            connection = self._used()
             used = connection is not None
             if connection is None:
                 connection = await self._connected()
@@ -47,6 +49,7 @@ class LeanClient:
                 reply = await connection.ask(data, deadline)
             except _ClosedUnused as error:
                 if used:  # the server closed an idle connection: not this request's fault
+                    connection = None  # another idle one might be closed as well
                     continue
                 raise httpx2.ReadError("closed without a reply") from error
             except ConnectionError as error:
@@ -55,6 +58,7 @@ class LeanClient:
                 connection.abort()
                 raise
             if connection.reusable:
+                connection.idle_since = asyncio.get_running_loop().time()
                 self._idle.append(connection)
             return reply
 
@@ -65,10 +69,12 @@ class LeanClient:
         self._idle.clear()
 
     def _used(self) -> _Connection | None:
+        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
         while self._idle:
             connection = self._idle.pop()
-            if connection.reusable:
+            if connection.reusable and connection.idle_since > oldest:
                 return connection
+            connection.abort()
         return None
 
     async def _connected(self) -> _Connection:
@@ -78,7 +84,7 @@ class LeanClient:
                 _, connection = await loop.create_connection(_Connection, *self._address)
         except TimeoutError as error:
             raise httpx2.ConnectTimeout("no connection in time") from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for what can be no host's name
             raise httpx2.ConnectError(str(error)) from error
         return connection
 
@@ -97,6 +103,7 @@ class _Connection(asyncio.Protocol):
         self._reply: asyncio.Future[LeanReply] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._open = False
+        self.idle_since = 0.0
 
     @property
     def reusable(self) -> bool:

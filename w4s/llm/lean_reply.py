@@ -8,6 +8,7 @@ import httpx2
 
 _LARGEST_HEAD = 64 * 1024
 _LARGEST_BODY = 256 * 1024**2
+_LONGEST_NUMBER = 18  # digits
 _BODILESS = frozenset({204, 304})
 
 Headers = list[tuple[bytes, bytes]]
@@ -65,23 +66,21 @@ class ReplyParser:
         return True
 
     def _read_head(self) -> bool:
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            if len(self._buffer) > _LARGEST_HEAD:
-                raise httpx2.RemoteProtocolError("a head without an end")
-            return False
-        lines = bytes(self._buffer[:end]).split(b"\r\n")
-        del self._buffer[: end + 4]
-        version, _, rest = lines[0].partition(b" ")
-        if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
-            raise httpx2.RemoteProtocolError(f"no HTTP reply: {lines[0][:40]!r}")
-        status = int(rest[:3])
-        if 100 <= status < 200:  # an interim reply: the real one follows
-            return self._read_head()
-        self.status = status
-        self.headers = [_header(line) for line in lines[1:]]
-        self._read_framing(version)
-        return True
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            lines = bytes(self._buffer[:end]).split(b"\r\n")
+            del self._buffer[: end + 4]
+            version, _, rest = lines[0].partition(b" ")
+            if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
+                raise httpx2.RemoteProtocolError(f"no HTTP reply: {lines[0][:40]!r}")
+            if not 100 <= int(rest[:3]) < 200:
+                self.status = int(rest[:3])
+                self.headers = [_header(line) for line in lines[1:]]
+                self._read_framing(version)
+                return True
+            # an interim reply: the real one follows
+        if len(self._buffer) > _LARGEST_HEAD:
+            raise httpx2.RemoteProtocolError("a head without an end")
+        return False
 
     def _read_framing(self, version: bytes) -> None:
         known = {name.lower(): value for name, value in self.headers}
@@ -92,7 +91,7 @@ class ReplyParser:
         if self.status in _BODILESS:
             self._length, self._chunked = 0, False
         elif length is not None and not self._chunked:
-            if not length.isdigit():
+            if not length.isdigit() or len(length) > _LONGEST_NUMBER:
                 raise httpx2.RemoteProtocolError(f"content-length {length[:20]!r}")
             self._length = int(length)
         self.keep_alive = keeps and (self._chunked or self._length is not None)
@@ -111,15 +110,19 @@ class ReplyParser:
                 raise httpx2.RemoteProtocolError("a chunk without a length") from error
             if size == 0:
                 return self._read_trailers(end, b"".join(parts))
+            if size < 0:
+                raise httpx2.RemoteProtocolError("a chunk of negative length")
             start = end + 2
             position = start + size + 2
-            if size < 0 or len(self._buffer) < position:
+            if len(self._buffer) < position:
                 return False
             parts.append(bytes(self._buffer[start : start + size]))
 
     def _read_trailers(self, end: int, body: bytes) -> bool:
-        if self._buffer[end : end + 4] != b"\r\n\r\n" and b"\r\n\r\n" not in self._buffer[end:]:
+        last = self._buffer.find(b"\r\n\r\n", end)
+        if last < 0:
             return False
+        self.keep_alive = self.keep_alive and len(self._buffer) == last + 4
         self.body = body
         self.headers = [pair for pair in self.headers if pair[0].lower() != b"transfer-encoding"]
         return True
