@@ -18,7 +18,8 @@ from typing import IO, Any
 
 from w4s.errors import W4SError
 
-_PARTIAL = re.compile(r"\..+\.[a-z0-9_]{8}\.(tmp|old)")
+_LOCK = ".lock"
+_PARTIAL = re.compile(r"\.(?P<target>.+)\.[a-z0-9_]{8}\.(?P<kind>tmp|old)")
 
 
 class WorkspaceBusy(W4SError):
@@ -102,23 +103,24 @@ class Workspace:
 
     def holder(self) -> str | None:
         """Say which other process holds the workspace, None where none does."""
-        lock = self.root / ".lock"
+        lock = self.root / _LOCK
         if not lock.exists():
             return None
-        with lock.open("rb") as stream:
-            return None if _taken(stream) else _owner(lock)
+        with lock.open("rb") as stream:  # shared: who only looks is in no other's way
+            return None if _taken(stream, fcntl.LOCK_SH) else _owner(lock)
 
     @contextmanager
     def held(self, command: str) -> Iterator[None]:
         """Hold the workspace for this process; the system lets go of it when the process dies.
 
-        What a killed process had begun to write is removed. Raises WorkspaceBusy naming the
+        What a killed process had begun to write is removed, and what it was about to replace is
+        put back. Raises WorkspaceBusy naming the
         process that holds the workspace.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        lock = self.root / ".lock"
+        lock = self.root / _LOCK
         with lock.open("a+", encoding="utf-8") as stream:
-            if not _taken(stream):
+            if not _taken(stream, fcntl.LOCK_EX):
                 raise WorkspaceBusy(
                     f"{self.root}: {_owner(lock)} works in this folder. Wait for it or stop it, "
                     "then try again; or name another folder with --set workspace=FOLDER."
@@ -133,9 +135,9 @@ class Workspace:
                 stream.truncate(0)
 
 
-def _taken(stream: IO[Any]) -> bool:
+def _taken(stream: IO[Any], kind: int) -> bool:
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(stream, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -150,9 +152,21 @@ def _owner(lock: Path) -> str:
 
 
 def _remove_partial(root: Path) -> None:
-    """Remove the files and folders that `w4s.files` was writing when the process was killed."""
+    """Remove what `w4s.files` was writing when the process was killed.
+
+    A folder that it had moved aside, with nothing in its place yet, goes back. Folders with a
+    lock of their own are those of other runs.
+    """
     for folder, folders, files in os.walk(root):
-        for name in filter(_PARTIAL.fullmatch, [*folders, *files]):
-            path = Path(folder) / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if _LOCK in files and Path(folder) != root:
+            folders.clear()
+            continue
+        for match in filter(None, map(_PARTIAL.fullmatch, [*folders, *files])):
+            path, target = Path(folder) / match[0], Path(folder) / match["target"]
+            if match["kind"] == "old" and not target.exists():
+                path.rename(target)
+            elif path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
         folders[:] = [name for name in folders if not _PARTIAL.fullmatch(name)]

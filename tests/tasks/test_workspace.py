@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import signal
@@ -89,3 +90,50 @@ with atomic_folder(root / "sub" / "folder") as folder:
     with Workspace(tmp_path).held("run"):
         left = {path.name for path in tmp_path.rglob("*")}
     assert left == {"whole.json", "sub", ".notes.tmp", ".lock"}
+
+
+def test_a_folder_that_was_being_replaced_is_put_back(tmp_path: Path) -> None:
+    """A process killed between the two renames loses nothing that was there before."""
+    program = """
+import os, sys
+from pathlib import Path
+from w4s.files import atomic_folder, atomic_write_bytes
+target = Path(sys.argv[1]) / "results"
+with atomic_folder(target) as folder:
+    atomic_write_bytes(folder / "table.md", b"first")
+rename = Path.rename
+def first_only(path, to):
+    rename(path, to)
+    os._exit(9)
+Path.rename = first_only
+with atomic_folder(target) as folder:
+    atomic_write_bytes(folder / "table.md", b"second")
+"""
+    project = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=project, check=False)
+    assert done.returncode == 9
+    assert not (tmp_path / "results").exists()
+    with Workspace(tmp_path).held("run"):
+        assert {path.name for path in tmp_path.iterdir()} == {"results", ".lock"}
+    assert (tmp_path / "results" / "table.md").read_bytes() == b"first"
+
+
+def test_what_another_run_is_writing_below_stays(tmp_path: Path) -> None:
+    """A folder may lie within another one's; its run alone says what is left over in it."""
+    partial = tmp_path / "inner" / "splits" / ".gcd.abcd_123.tmp"
+    with Workspace(tmp_path / "inner").held("run"):
+        partial.mkdir(parents=True)
+        with Workspace(tmp_path).held("run"):
+            assert partial.exists()
+    with Workspace(tmp_path / "inner").held("run"):
+        assert not partial.exists()
+
+
+def test_two_that_look_are_not_in_each_others_way(tmp_path: Path) -> None:
+    """Only a run holds a folder."""
+    workspace = Workspace(tmp_path)
+    with workspace.held("run"):
+        pass
+    with (tmp_path / ".lock").open("rb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_SH)
+        assert workspace.holder() is None
