@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
@@ -191,3 +192,24 @@ async def test_who_joins_a_flight_that_was_given_up_begins_another() -> None:
     await asyncio.sleep(0)
     go.set()
     assert await asyncio.wait_for(second, 5) == (7, False)
+
+
+async def test_a_reply_that_is_being_recorded_is_not_asked_for_again(record: Record) -> None:
+    """Also where it was given up at just that time: who comes then waits for the disk."""
+    other = sqlite3.connect(record.path, isolation_level=None)
+    with ScriptedEndpoint() as endpoint:
+        async with open_test_engine(endpoint, record=record) as engine:
+            engine._flights._grace_seconds = 0.01
+            other.execute("BEGIN IMMEDIATE")  # keeps the writer waiting
+            first = asyncio.create_task(engine.chat(question("a"), draw="c/g/0"))
+            while not endpoint.counters.answered:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            first.cancel()
+            await asyncio.sleep(0.1)
+            second = asyncio.create_task(engine.chat(question("a"), draw="c/g/0"))
+            await asyncio.sleep(0.1)
+            other.execute("ROLLBACK")
+            assert (await second).usage.cached == 1
+        assert endpoint.counters.calls == 1
+    other.close()

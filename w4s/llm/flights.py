@@ -36,6 +36,7 @@ class _Flight(Generic[Result]):
     trip: Trip
     waiters: int = 0
     end: asyncio.TimerHandle | None = None
+    given_up: bool = False
 
 
 class Flights(Generic[Result]):
@@ -62,10 +63,10 @@ class Flights(Generic[Result]):
 
     async def drain(self, *, grace_seconds: float) -> None:
         """Let what is with the endpoint land, for at most so long; begin nothing new for it."""
-        flights = dict(self._flights)
-        for address, flight in flights.items():
-            self._abandon(address, flight, grace_seconds)
-        tasks = [flight.task for flight in flights.values()]
+        flights = list(self._flights.values())
+        for flight in flights:
+            self._abandon(flight, grace_seconds)
+        tasks = [flight.task for flight in flights]
         try:
             if tasks:
                 await asyncio.wait(tasks, timeout=grace_seconds)
@@ -82,6 +83,10 @@ class Flights(Generic[Result]):
     ) -> tuple[Result, bool]:
         flight = self._flights.get(address)
         shared = flight is not None
+        if flight is not None and flight.given_up:  # it may be recording what it brought
+            await asyncio.wait([flight.task])
+            self._forget(address, flight)
+            raise Abandoned
         if flight is None:
             flight = self._begin(address, begin, trip)
         flight.waiters += 1
@@ -93,7 +98,7 @@ class Flights(Generic[Result]):
         finally:
             flight.waiters -= 1
             if flight.waiters == 0 and not flight.task.done():
-                self._abandon(address, flight, self._grace_seconds)
+                self._abandon(flight, self._grace_seconds)
 
     def _begin(
         self,
@@ -106,18 +111,20 @@ class Flights(Generic[Result]):
         flight.task.add_done_callback(lambda task: self._land(address, flight, task))
         return flight
 
-    def _abandon(self, address: Hashable, flight: _Flight[Result], grace_seconds: float) -> None:
+    def _abandon(self, flight: _Flight[Result], grace_seconds: float) -> None:
+        if flight.given_up:
+            return
         flight.trip.abandoned = True
         if flight.end is not None:
             flight.end.cancel()
         if flight.trip.paid == 0:
-            self._give_up(address, flight)
+            self._give_up(flight)
         else:
             loop = asyncio.get_running_loop()
-            flight.end = loop.call_later(grace_seconds, self._give_up, address, flight)
+            flight.end = loop.call_later(grace_seconds, self._give_up, flight)
 
-    def _give_up(self, address: Hashable, flight: _Flight[Result]) -> None:
-        self._forget(address, flight)
+    def _give_up(self, flight: _Flight[Result]) -> None:
+        flight.given_up = True
         flight.task.cancel()
 
     def _land(self, address: Hashable, flight: _Flight[Result], task: asyncio.Task[Result]) -> None:

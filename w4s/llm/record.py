@@ -102,7 +102,8 @@ class Record:
     ) -> list[RecordedReply]:
         """Record replies and return, when they are durable, what the record now holds.
 
-        That differs from `replies` where another process recorded the same draw first.
+        That differs from `replies` where another process recorded the same draw first. Where
+        it is cancelled, it ends when they are durable.
         Raises DataError where the disk refuses, RuntimeError after `close`.
         """
         if self._closed:  # nobody would answer
@@ -113,7 +114,11 @@ class Record:
         if len(self._due) == 1:
             loop.call_later(_GATHER_SECONDS, self._hand_over)
         with writing(self.path):
-            return await done
+            try:
+                return await asyncio.shield(done)
+            except asyncio.CancelledError:
+                await asyncio.wait([done])
+                raise
 
     def _hand_over(self) -> None:
         due, self._due = self._due, []
