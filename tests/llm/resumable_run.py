@@ -25,7 +25,12 @@ class _At:
 async def _run(base_url: str, path: Path, count: int) -> str:
     requests = [question(f"q{i}", seed=i, n=1 + i % 3) for i in range(count)]
     with Record(path) as record:
-        async with open_test_engine(_At(base_url), record=record, concurrency=8) as engine:
+        async with open_test_engine(
+            _At(base_url),
+            record=record,
+            concurrency=8,
+            request_timeout=60.0,  # a busy endpoint might count a call late that was asked again
+        ) as engine:
             replies = await ask_all(engine, requests)
     return hashlib.sha256(repr([reply.texts for reply in replies]).encode()).hexdigest()
 
