@@ -21,6 +21,7 @@ from w4s.errors import SandboxError
 from w4s.sandbox.base import HandlerError, LimitHit, Limits, SandboxResult
 from w4s.sandbox.host import ProcessSandbox
 from w4s.sandbox.link import Exit, Link, Worker
+from w4s.sandbox.privileges import worker_ids
 from w4s.types import Failure, FailureKind
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is for Linux")
@@ -237,6 +238,21 @@ def test_programs_that_wait_give_their_descriptors_to_one_that_is_there(
         return result
 
     assert run(body, workers=3).value == {"answer": "q"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give users out")
+def test_two_sandboxes_give_their_programs_different_users() -> None:
+    """Proves that a program shares its user with none of another command either."""
+    ids = worker_ids()
+    if ids is None or ids.count < 60_000:
+        pytest.skip("too few users here")
+
+    async def body(one: ProcessSandbox) -> set[int]:
+        async with ProcessSandbox(workers=2) as two:
+            await settled(two)
+            return {Path(f"/proc/{process}").stat().st_uid for process in below(os.getpid())}
+
+    assert len(run(body, workers=2) - {0}) == 4
 
 
 def test_waiting_for_the_executor_uses_up_no_limit() -> None:

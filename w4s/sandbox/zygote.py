@@ -43,7 +43,8 @@ class Zygote:
         self._control = control
         self._parent = os.getppid()
         self._running: dict[int, int] = {}  # process id -> number of the run
-        self._forks = 0
+        # begins anywhere: other zygotes of the machine give out the same users
+        self._forks = int.from_bytes(os.urandom(4), sys.byteorder)
         plan = Plan(**json.loads(control.recv(LONGEST_PLAN)))
         sys.path[:] = [folder for folder in sys.path if folder] + plan.search_path
         for name in plan.imports:
