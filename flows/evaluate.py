@@ -89,12 +89,17 @@ async def _test(context: Context, method: Method) -> tuple[ResultRow, TestResult
 async def first_candidates(
     context: Context, policy: PolicyChoice, searches: Searches
 ) -> list[FirstCandidates]:
-    """Return a policy's first candidates on every benchmark."""
+    """Return a policy's first candidates on every benchmark: its searches', else sampled anew."""
+    count = context.params.evaluate.first_candidates
 
     async def one(benchmark: str) -> FirstCandidates:
+        label = f"{benchmark_label(benchmark)}, first candidates of {policy.name}"
+        searched = searches.first_candidates(benchmark, policy.name, count=count)
+        if searched is not None:
+            context.progress.item(label, f"mean accuracy {searched.mean:.2f}", cached=False)
+            return searched
         example = searches.best_example(benchmark).example
         key = candidates_key(context, benchmark=benchmark, policy=policy, example=example)
-        label = f"{benchmark_label(benchmark)}, first candidates of {policy.name}"
         outcome = await run_task(
             sample_candidates,
             context,

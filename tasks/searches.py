@@ -18,6 +18,7 @@ from tasks.tracking import Point
 from w4s.benchmarks.custom import benchmark_label
 from w4s.errors import DataError
 from w4s.files import atomic_folder, atomic_write_text
+from w4s.first_candidates import FirstCandidates
 from w4s.llm.open import known_prices
 from w4s.llm.totals import cost_usd
 from w4s.search import SearchResult
@@ -66,6 +67,27 @@ class Searches:
         if not own:
             raise DataError(_unsearched(f"{benchmark} with the policy {policy}"))
         return max(own, key=lambda search: search.result.accuracy)
+
+    def first_candidates(
+        self, benchmark: str, policy: str, *, count: int
+    ) -> FirstCandidates | None:
+        """Return what a policy sampled first on a benchmark, before it saw what came of it.
+
+        These are the first iterations' candidates, seed by seed; None where the searches sampled
+        fewer than `count`.
+        """
+        own = [
+            s.result for s in self.searches if (s.result.benchmark, s.policy) == (benchmark, policy)
+        ]
+        sampled = [a for result in own if result.iterations for a in result.iterations[0].sampled]
+        if not own or len(sampled) < count:
+            return None
+        return FirstCandidates(
+            benchmark=benchmark,
+            policy=own[0].policy,
+            accuracies=tuple(accuracy or 0.0 for accuracy in sampled[:count]),
+            broken=sum(accuracy is None for accuracy in sampled[:count]),
+        )
 
     def search_usage(self, benchmark: str, policy: str) -> Usage:
         """Return what a policy's searches on a benchmark cost together, with those of all seeds."""

@@ -19,7 +19,8 @@ from w4s.types import Candidate, Draw, Failure, Usage
 class Iteration:
     """One iteration of a search: its best candidate, and the failures of all.
 
-    `accuracy`, `reward` and `code` are None where no candidate ran.
+    `accuracy`, `reward` and `code` are None where no candidate ran; `sampled` has the accuracies
+    of all candidates in their order, None for one that never ran.
     """
 
     index: int
@@ -28,6 +29,7 @@ class Iteration:
     reward: float | None
     failures: tuple[Failure, ...]
     code: str | None
+    sampled: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,7 @@ class _Run:
                 reward=best_one.reward if best_one else None,
                 failures=tuple(f for candidate in candidates for f in candidate.failures),
                 code=action.code if action else None,
+                sampled=tuple(c.feedback.accuracy if c.feedback else None for c in candidates),
             )
         )
         self._on_turn(

@@ -227,6 +227,18 @@ def test_policies_are_compared_by_their_first_candidates() -> None:
     assert compare_policies({"warm_start": [], "rwr": []}, seed=0) == {}
 
 
+def test_first_candidates_are_those_of_the_searches_where_they_suffice() -> None:
+    """Nothing is sampled twice: a search's first iteration is what a policy writes at once."""
+    step = Iteration(0, 0.5, 0.5, 1.0, (), CODE, sampled=(0.5, None, 0.25))
+    later = Iteration(1, 1.0, 1.0, 1.0, (), CODE, sampled=(1.0, 1.0, 1.0))
+    result = SearchResult("gcd", "model", 0, CODE, 1.0, 1, 0.25, (step, later), Usage())
+    searches = Searches((FinishedSearch("rwr", result, 1.0),), ())
+    found = searches.first_candidates("gcd", "rwr", count=3)
+    assert found == FirstCandidates("gcd", "model", (0.5, 0.0, 0.25), 1)
+    assert searches.first_candidates("gcd", "rwr", count=4) is None
+    assert searches.first_candidates("lcm", "rwr", count=1) is None
+
+
 def _trajectory() -> Trajectory:
     feedback = Feedback(0.5, 4, (), {}, 0.0, Usage(4, 40, 20))
     failure = Failure(FailureKind.RUNTIME, "NameError")
