@@ -7,6 +7,7 @@ address with one. Listing, measuring and pruning are in `w4s.llm.calls`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import queue
 import sqlite3
@@ -220,7 +221,7 @@ def _answer(batch: Sequence[_Write], outcome: list[list[RecordedReply]] | Except
     """Settle the futures of a batch, each loop woken once."""
     loops = {write.done.get_loop() for write in batch}
     for loop in loops:
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # it is closed, and nobody waits any more
             loop.call_soon_threadsafe(_settle, loop, batch, outcome)
 
 
