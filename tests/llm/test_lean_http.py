@@ -236,3 +236,16 @@ async def test_what_can_be_no_host_is_a_connect_error() -> None:
     async with client("http://a..b/v1") as http:
         with pytest.raises(httpx2.ConnectError):
             await http.post(b"{}")
+
+
+async def test_a_proxy_of_the_environment_is_asked_for_others_but_not_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the general client does, except that an own server is never asked through one."""
+    async with serving([PLAIN]) as (proxy, asked), serving([PLAIN]) as (own, served):
+        monkeypatch.setenv("http_proxy", proxy.removesuffix("/v1"))
+        for url in ("http://far.invalid/v1", own):
+            http = chat_client(Address(url), connections=1, connect_seconds=1.0, seconds=5.0)
+            assert await http.post({}) == b"hello"
+            await http.close()
+        assert (asked, served) == ([1], [1])
