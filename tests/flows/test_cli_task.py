@@ -148,7 +148,8 @@ def test_check_asks_three_rows_of_a_real_endpoint(folder: Path) -> None:
         )
         asked = endpoint.counters.calls
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "ok  data: 30 different questions: 12 private, 4 public, 14 for the test" in done.stdout
+    assert "ok  data: 30 different questions of up to " in done.stdout
+    assert "characters: 12 private, 4 public, 14 for the test\n" in done.stdout
     assert "ok  scorer: right and wrong answers told apart on 3 rows" in done.stdout
     assert done.stdout.count("-> '7'") == 3
     assert "ok  cost: 1.0 calls, 15 tokens a row" in done.stdout
