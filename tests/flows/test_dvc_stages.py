@@ -139,7 +139,7 @@ CHANGES: dict[str, tuple[Any, set[str]]] = {
     "train.objectives": (["rwr", "sft"], {"train"} | SEARCH | TEST),
     "train.temperature": (0.7, {"train"}),
     "train.epochs": (1, {"train"}),
-    "search.iterations": (2, SEARCH),
+    "search.iterations": (7, SEARCH),
     "search.candidates": (3, SEARCH),
     "search.seeds": ([0, 1], SEARCH),
     "search.turns": (3, SEARCH | TEST),
