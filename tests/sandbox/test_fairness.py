@@ -109,19 +109,20 @@ def test_a_usual_import_works(runner: Runner, name: str) -> None:
 
 
 def test_threads_and_asyncio_may_call_the_executor(runner: Runner) -> None:
-    """Proves that calls from asyncio's threads get their own answers."""
-    result = runner.workflow(
-        """
-        import asyncio
-        async def ask(i):
-            text = await asyncio.to_thread(agent.call_llm, [{'role': 'user', 'content': str(i)}])
-            return text[0]
-        async def main():
-            return await asyncio.gather(*(ask(i) for i in range(8)))
-        return {'answer': asyncio.run(main())}
-        """
-    )
-    assert result.value == {"answer": [f"reply to {i}" for i in range(8)]}
+    """Proves that calls from asyncio's threads get their own answers, however they interleave."""
+    for _ in range(25):
+        result = runner.workflow(
+            """
+            import asyncio
+            async def ask(i):
+                messages = [{'role': 'user', 'content': str(i)}]
+                return (await asyncio.to_thread(agent.call_llm, messages))[0]
+            async def main():
+                return await asyncio.gather(*(ask(i) for i in range(8)))
+            return {'answer': asyncio.run(main())}
+            """
+        )
+        assert result.value == {"answer": [f"reply to {i}" for i in range(8)]}, result.failure
 
 
 def test_a_coroutine_is_a_workflow_as_well(runner: Runner) -> None:

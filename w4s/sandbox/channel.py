@@ -97,8 +97,10 @@ class Channel:
             os._exit(3)  # nobody is there to be told
         with self._turn_lock:
             reply = self._waiting.pop(message["id"], None)
-        if reply is not None:  # else it waits no more: a signal handler of the program raised
-            reply.message = message
+        if reply is None:  # it waits no more: a signal handler of the program raised
+            return
+        reply.message = message
+        if not reply.leads:  # else it is this thread's own, perhaps woken to read already
             reply.woken.release()
 
     def _leave(self, number: int, reply: _Reply) -> None:
