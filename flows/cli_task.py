@@ -65,8 +65,9 @@ async def _check(task: str, options: Options) -> list[Finding]:
 async def _check_parts(
     task: str, problems: Sequence[Problem], params: Params, findings: list[Finding], *, folder: Path
 ) -> None:
-    from w4s.runtime import open_workbench
+    from w4s.runtime import check_judges, open_workbench
 
+    check_judges(params, [task])
     async with open_workbench(params, workspace=folder) as workbench:
         benchmark: Benchmark = get_benchmark(
             task, sandbox=workbench.sandbox, executor=workbench.executor

@@ -12,11 +12,12 @@ from flows.cli_export import workflow_file
 from tasks.opening import open_context
 from tasks.options import Options
 from tasks.progress import LISTENER
-from tasks.transfer import FOLDER, TransferPlan, choose_executor, run_transfer
+from tasks.transfer import FOLDER, TransferPlan, check_executors, choose_executor, run_transfer
 from w4s.benchmarks.registry import get_benchmark
 from w4s.config import Params
 from w4s.errors import ConfigError
 from w4s.report.transfer import transfer_markdown
+from w4s.runtime import check_judges
 from w4s.workflow import load_workflow
 
 COMMAND = "transfer"
@@ -32,6 +33,8 @@ def transfer(
     """Fill the matrix and print it. Raises W4SError."""
     params = options.load()
     plan = make_plan(workflows, executors=executors, benchmarks=benchmarks, params=params)
+    check_executors(plan.executors, params)
+    check_judges(params, plan.benchmarks)
     workspace = options.workspace(params)
     display: AbstractContextManager[Display] = Display(COMMAND, workspace=workspace.root)
     with display as listener:

@@ -25,7 +25,7 @@ from tasks.options import PARAMS_FILE
 from tasks.policies import searching_policies
 from tasks.results import compare_policies
 from tasks.searches import Searches, read_searches
-from tasks.transfer import ExecutorChoice, choose_executor
+from tasks.transfer import ExecutorChoice, check_executors, choose_executor
 from tasks.variants import open_variant, with_other_executor
 from w4s.experiments.cells import Cell
 from w4s.experiments.plan import Changes, Experiment, check_experiment, get_experiment, vary
@@ -36,6 +36,7 @@ async def run_experiment(context: Context, name: str) -> None:
     experiment = get_experiment(name)
     check_experiment(experiment, context.params)
     executors = [choose_executor(text, context.params) for text in _executors(context)]
+    check_executors(executors, context.params)
     start = await _starting_adapter(context)
     cells: list[Cell] = []
     comparisons: dict[str, Any] = {}

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from w4s.config import Params
+from w4s.config import ExecutorParams, Params
 from w4s.llm import weights
 from w4s.llm.endpoint import endpoint_name
 
@@ -103,16 +103,21 @@ def _sources(name: str) -> list[Path]:
 
 def executor_facts(params: Params) -> dict[str, Any]:
     """Return what decides the executor's replies and how workflows are cut off."""
-    executor = params.executor
+    executor, judging = params.executor, params.judging
     embedded = executor.model == EMBEDDED
     return {
         "model": executor.model,
-        "endpoint": endpoint_name(executor, environment=os.environ),
+        "endpoint": _endpoint(executor),
         "max_tokens": executor.max_tokens,
         "reasoning_effort": executor.reasoning_effort,
         "weights": [weights.SHA256, params.embedded.context] if embedded else None,
         "limits": params.limits.model_dump(mode="json"),
+        **({} if judging is None else {"judging": [judging.model, _endpoint(judging)]}),
     }
+
+
+def _endpoint(executor: ExecutorParams) -> str:
+    return endpoint_name(executor, environment=os.environ)
 
 
 def policy_facts(params: Params) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.registry import get_benchmark
 from w4s.config import Params
 from w4s.errors import ConfigError
+from w4s.runtime import check_judges
 from w4s.small_model import SMALL_MODEL_ALONE
 from w4s.workflow import builtin_workflow
 
@@ -34,7 +35,8 @@ _LOOK_SECONDS = 1.0  # between two looks whether a workspace is free
 def check_names(params: Params) -> None:
     """Raise ConfigError for a benchmark or a built-in workflow that does not exist.
 
-    Nor may two tasks of one's own go by the same name.
+    Nor may two tasks of one's own go by the same name, or a judge be out of reach: that raises
+    EndpointError or BudgetError as well.
     """
     labels = [benchmark_label(name) for name in params.benchmarks.all]
     for label in labels:
@@ -45,6 +47,7 @@ def check_names(params: Params) -> None:
     for name in (*params.examples, *params.evaluate.baselines):
         if name != SMALL_MODEL_ALONE:
             builtin_workflow(name)
+    check_judges(params, params.benchmarks.all)
 
 
 @asynccontextmanager

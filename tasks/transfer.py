@@ -7,6 +7,8 @@ without paying twice.
 from __future__ import annotations
 
 import json
+import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -26,7 +28,7 @@ from w4s.errors import ConfigError
 from w4s.evaluation import Workbench
 from w4s.files import atomic_folder, atomic_write_text
 from w4s.final_test import run_test
-from w4s.llm.endpoint import EMBEDDED_MODEL
+from w4s.llm.endpoint import EMBEDDED_MODEL, Address, configured_endpoint
 from w4s.llm.open import known_prices
 from w4s.llm.totals import cost_usd
 from w4s.report.transfer import TransferRow, transfer_csv, transfer_markdown
@@ -36,6 +38,9 @@ from w4s.workflow import Workflow
 
 POLICY = "policy"
 FOLDER = "transfer"
+_ADDRESS = re.compile(r"@(https?://.*)", re.IGNORECASE)
+# an address without its beginning: a scheme of another kind, a port, or the usual path
+_UNCLEAR = re.compile(r"@[^@]*(?:://|:\d+(?:/|$)|/v\d+/?$).*|@localhost\b.*")
 
 OpenWorkbench = Callable[[Params], AbstractAsyncContextManager[Workbench]]
 
@@ -61,14 +66,31 @@ class TransferPlan:
 def choose_executor(text: str, params: Params) -> ExecutorChoice:
     """Return the executor that `text` names: MODEL, MODEL@BASE_URL, `embedded`, or `policy`.
 
-    `policy` is the small model alone: the policy's model as its own executor. Raises ConfigError
-    where that model cannot be asked over an endpoint.
+    The address begins at "@http://" or "@https://": names of models may hold an @, as may an
+    address. `policy` is the small model alone: the policy's model as its own executor. Raises
+    ConfigError for what is none of these, or where that model cannot be asked over an endpoint.
     """
-    model, _, base_url = text.partition("@")
     if text == EMBEDDED_MODEL:
         return ExecutorChoice(text, text, None)
-    if text != POLICY:
-        return ExecutorChoice(text, model, base_url or params.executor.base_url)
+    if text == POLICY:
+        return _policy_alone(params)
+    model, base_url = _model_and_address(text)
+    if base_url is None:
+        return ExecutorChoice(model, model, params.executor.base_url)
+    return ExecutorChoice(f"{model}@{Address(base_url).shown}", model, base_url)
+
+
+def check_executors(executors: Sequence[ExecutorChoice], params: Params) -> None:
+    """Find out whether every executor could be asked, before anything is spent on the first.
+
+    Raises ConfigError for an address that is none, EndpointError where the key is missing.
+    """
+    for choice in executors if not params.executor.replay else ():
+        other = with_executor(params, choice).executor
+        configured_endpoint(other, params.embedded, environment=os.environ)
+
+
+def _policy_alone(params: Params) -> ExecutorChoice:
     policy = params.policy
     if policy.base_url is None and policy.model != EMBEDDED_MODEL:
         raise ConfigError(
@@ -76,6 +98,18 @@ def choose_executor(text: str, params: Params) -> ExecutorChoice:
             "behind an endpoint. Serve it (vLLM, llama.cpp) and name it as MODEL@BASE_URL."
         )
     return ExecutorChoice(f"{POLICY} ({policy.model})", policy.model, policy.base_url)
+
+
+def _model_and_address(text: str) -> tuple[str, str | None]:
+    """Split MODEL@BASE_URL; None is no address. Raises ConfigError where it is not clear."""
+    found = _ADDRESS.search(text)
+    model, base_url = (text, None) if found is None else (text[: found.start()], found[1])
+    if not model or _UNCLEAR.search(model):
+        raise ConfigError(
+            f"--executors: {_UNCLEAR.sub('@…', text) if model else text!r} is unclear. Write "
+            "MODEL, or MODEL@BASE_URL with an address that begins with http:// or https://."
+        )
+    return model, base_url
 
 
 async def run_transfer(
@@ -187,9 +221,14 @@ def _prepare(context: Context, benchmark: str) -> None:
 
 
 def with_executor(params: Params, executor: ExecutorChoice) -> Params:
-    """Return `params` with another executor."""
+    """Return `params` with another executor; answers are judged by the one that it replaces."""
     changes = {"model": executor.model, "base_url": executor.base_url}
-    return params.model_copy(update={"executor": params.executor.model_copy(update=changes)})
+    return params.model_copy(
+        update={
+            "executor": params.executor.model_copy(update=changes),
+            "judging": params.judging or params.executor,
+        }
+    )
 
 
 def _opening(context: Context) -> OpenWorkbench:

@@ -88,7 +88,8 @@ class _LocalModel(Resources):
                 changes = {"action_tokens": params.executor.max_tokens}
                 policy = params.policy.model_copy(update=changes)
                 self._loaded = await asyncio.to_thread(load_local_policy, policy)
-        return replace(workbench, executor=SmallModelExecutor(self._loaded))
+        alone = SmallModelExecutor(self._loaded, judges=workbench.executor)
+        return replace(workbench, executor=alone)
 
 
 def _shared(context: Context) -> Path:

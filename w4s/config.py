@@ -243,6 +243,8 @@ class Params(Section):
     experiments: ExperimentParams = ExperimentParams()
     spread: SpreadParams = SpreadParams()
     tracking: TrackingParams
+    # not for files: the configured executor, where another one takes its place; it judges
+    judging: ExecutorParams | None = None
 
 
 def load_params(

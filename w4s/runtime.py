@@ -5,18 +5,20 @@ The only module that knows how the parts are put together; everything else takes
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from w4s.agent import CallLimits
+from w4s.benchmarks.custom import task_judge
 from w4s.benchmarks.registry import get_benchmark
 from w4s.benchmarks.splits import load_validation
 from w4s.config import Params
 from w4s.environment import Environment
 from w4s.errors import WorkflowFailed
 from w4s.evaluation import Workbench, run_workflow
-from w4s.llm.open import open_engine
+from w4s.llm.open import check_judge, open_executor
 from w4s.llm.totals import Totals
 from w4s.policy.base import Policy
 from w4s.prompts.state import PromptBudget
@@ -46,10 +48,10 @@ async def open_workbench(
             workers=params.sandbox.workers,
             disposable_machine=params.sandbox.disposable_machine,
         ) as sandbox,
-        open_engine(params, workspace=workspace, totals=totals) as engine,
+        open_executor(params, workspace=workspace, totals=totals) as executor,
     ):
         yield Workbench(
-            executor=engine,
+            executor=executor,
             sandbox=sandbox,
             limits=run_limits(params),
             call_limits=CallLimits(
@@ -59,6 +61,17 @@ async def open_workbench(
             ),
             code_limits=code_limits(params),
         )
+
+
+def check_judges(params: Params, benchmarks: Iterable[str]) -> None:
+    """Find out whether the judges of all `benchmarks` could be asked, before anything is spent.
+
+    Raises ConfigError, EndpointError and BudgetError as `w4s.llm.open.check_judge` does.
+    """
+    for name in benchmarks:
+        judge = task_judge(name)
+        if judge is not None:
+            check_judge(params, judge, environment=os.environ)
 
 
 def run_limits(params: Params) -> Limits:

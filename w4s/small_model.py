@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from w4s.llm.base import ChatReply, ChatRequest
+from w4s.llm.base import ChatReply, ChatRequest, Executor
 from w4s.policy.base import PolicyReply
 from w4s.seeds import derive_seed
 from w4s.types import Message, Usage
@@ -41,14 +41,18 @@ class SmallModel(Protocol):
 class SmallModelExecutor:
     """An executor over a small model.
 
-    A reply ends at the request's `max_tokens`, and at the model's own limit at the latest.
+    A reply ends at the request's `max_tokens`, and at the model's own limit at the latest. What
+    is for a judge goes to `judges`: the small model does not judge itself.
     """
 
-    def __init__(self, model: SmallModel) -> None:
+    def __init__(self, model: SmallModel, *, judges: Executor) -> None:
         self._model = model
+        self._judges = judges
 
     async def chat(self, request: ChatRequest, *, draw: str) -> ChatReply:
         """Return the policy's replies to `request`; keys of JSON replies are a hint only."""
+        if request.judge is not None:
+            return await self._judges.chat(request, draw=draw)
         replies = await self._model.sample(
             request.messages,
             n=request.n,

@@ -26,7 +26,8 @@ scorer: numeric         # exact, numeric, multiple_choice, contains, f1, json, u
                         # or module:function with the module beside this file
 # question: question    # other names of the two columns
 # answer: answer
-# judge:                # calls: the most questions of one search, or of one test
+# judge:                # calls: the most that it is asked in all; base_url: where, if not at
+#                       # the executor's address
 #   {{model: gpt-4o-mini, calls: 500, criteria: "Units may be left out."}}
 """
 

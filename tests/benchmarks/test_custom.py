@@ -12,11 +12,11 @@ import pytest
 from tests.fakes import FakeExecutor
 from w4s.benchmarks.base import Benchmark
 from w4s.benchmarks.code_benchmark import CodeBenchmark
-from w4s.benchmarks.custom import load_task
+from w4s.benchmarks.custom import benchmark_label, load_task, task_judge
 from w4s.benchmarks.judge import Judge
 from w4s.benchmarks.registry import get_benchmark
-from w4s.errors import BudgetError, ConfigError, DataError
-from w4s.llm.base import CallFailed, ChatReply, ChatRequest
+from w4s.errors import ConfigError, DataError
+from w4s.llm.base import CallFailed, ChatReply, ChatRequest, JudgeService
 from w4s.sandbox.host import ProcessSandbox
 from w4s.types import Problem
 
@@ -307,22 +307,34 @@ def test_the_judge_uses_its_own_model_at_temperature_zero(tmp_path: Path) -> Non
     )
 
 
-def test_the_judges_budget_ends() -> None:
-    """After `calls` questions the judge refuses, before it asks."""
+def test_the_judges_requests_say_who_judges_and_how_often(tmp_path: Path) -> None:
+    """Its executor keeps the budget, over all benchmarks that are made of the task."""
     executor = replying('{"verdict": "right", "reason": ""}')
-    judge = Judge(executor, calls=2)
-    problem = Problem("p", "b", "q", "a")
+    path = task(tmp_path, scorer="judge", judge={"base_url": "http://j/v1", "calls": 2})
     for _ in range(2):
-        asyncio.run(judge.score(problem, "a"))
-    with pytest.raises(BudgetError, match="judge's calls are used up"):
-        asyncio.run(judge.score(problem, "a"))
-    assert len(executor.asked) == 2
+        benchmark = load_task(path, executor=executor)
+        asyncio.run(benchmark.score(benchmark.problems(1, seed=0)[0], "a"))
+    service = JudgeService(benchmark_label(str(path)), None, "http://j/v1", 2)
+    assert [request.judge for request, _ in executor.asked] == [service] * 2
+    assert {draw for _, draw in executor.asked} == {f"judge/{service.task}"}
+    assert task_judge(str(path)) == service
+    assert task_judge(str(task(tmp_path, scorer="exact"))) is None
+    assert task_judge("gsm8k") is None
+
+
+def test_more_calls_for_the_judge_leave_what_was_computed_valid(tmp_path: Path) -> None:
+    """The run that they ended goes on with its results; another judge's are its own."""
+    versions = [
+        load_task(task(tmp_path, scorer="judge", judge=judge)).version
+        for judge in ({"calls": 2}, {"calls": 9}, {"calls": 9, "model": "big"})
+    ]
+    assert versions[0] == versions[1] != versions[2]
 
 
 def test_a_judge_without_an_executor_says_so() -> None:
     """Drawing problems needs no executor, judging does."""
     with pytest.raises(ConfigError, match="needs an executor"):
-        asyncio.run(Judge(None).score(Problem("p", "b", "q", "a"), "a"))
+        asyncio.run(Judge(None, JudgeService("t")).score(Problem("p", "b", "q", "a"), "a"))
 
 
 def test_a_judge_that_cannot_be_reached_scores_zero_with_the_reason() -> None:
@@ -332,7 +344,7 @@ def test_a_judge_that_cannot_be_reached_scores_zero_with_the_reason() -> None:
         async def chat(self, request: ChatRequest, *, draw: str) -> ChatReply:
             raise CallFailed("overloaded")
 
-    verdict = asyncio.run(Judge(Down()).score(Problem("p", "b", "q", "a"), "a"))
+    verdict = asyncio.run(Judge(Down(), JudgeService("t")).score(Problem("p", "b", "q", "a"), "a"))
     assert verdict.value == 0.0
     assert "overloaded" in verdict.reason
 

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from w4s.llm.base import ChatRequest
+from tests.fakes import FakeExecutor
+from w4s.llm.base import ChatRequest, JudgeService
 from w4s.policy.base import PolicyReply
 from w4s.small_model import SmallModelExecutor
 from w4s.types import Message, Usage
@@ -33,7 +34,7 @@ class Echo:
 
 def ask(draw: str, n: int = 2) -> tuple[str, ...]:
     request = ChatRequest((Message("user", "What is six times seven?"),), 0.5, n)
-    reply = asyncio.run(SmallModelExecutor(Echo()).chat(request, draw=draw))
+    reply = asyncio.run(SmallModelExecutor(Echo(), judges=FakeExecutor()).chat(request, draw=draw))
     assert reply.usage == Usage(n, 5, 3 * n)
     assert reply.finish_reasons == ("stop", "length")[:n]
     return reply.texts
@@ -49,6 +50,14 @@ def test_the_same_draw_is_the_same_reply_and_another_draw_is_another() -> None:
 def test_a_reply_is_no_longer_than_the_request_allows() -> None:
     """The baseline writes what an executor may write, and says where it was cut."""
     request = ChatRequest((Message("user", "Six?"),), 0.5, 1, max_tokens=2)
-    reply = asyncio.run(SmallModelExecutor(Echo()).chat(request, draw="x"))
+    reply = asyncio.run(SmallModelExecutor(Echo(), judges=FakeExecutor()).chat(request, draw="x"))
     assert reply.usage.completion_tokens == 2
     assert reply.finish_reasons == ("length",)
+
+
+def test_the_small_model_does_not_judge_its_own_answers() -> None:
+    """What is for a judge reaches who judges all methods."""
+    judges = FakeExecutor(answer=lambda request, draw: "right")
+    request = ChatRequest((Message("user", "Six?"),), 0.0, judge=JudgeService("own"))
+    reply = asyncio.run(SmallModelExecutor(Echo(), judges=judges).chat(request, draw="judge/own"))
+    assert reply.texts == ("right",)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli_transfer import transfer
+from tasks.opening import check_names
 from tasks.options import Options
 from tasks.own_task import own_task_settings
 from tests.endpoint import ScriptedEndpoint
 from w4s.config import Params, load_params
-from w4s.errors import ConfigError, DataError
+from w4s.errors import ConfigError, DataError, EndpointError
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -134,6 +136,30 @@ def test_a_wrong_search_on_a_task_is_refused(
     assert done.returncode == 2
     assert said in done.stderr
     assert not (folder / "runs").exists()
+
+
+def test_a_judge_out_of_reach_is_refused_before_a_row_is_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`judge.model` beside the embedded executor is a model of an endpoint, not the embedded one.
+
+    A search says so, and so does a transfer; with an address of its own it is found.
+    """
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    own = Path(own_task(folder))
+    task = str(own.parent.rename(folder / "tasks") / own.name)  # no comma, as in a list
+    text = Path(task).read_text().replace("exact", "judge")
+    Path(task).write_text(text + "judge: {model: gpt-4o-mini}\n")
+    said = r"judge\.model is 'gpt-4o-mini', but OPENAI_API_KEY is not set"
+    with pytest.raises(EndpointError, match=said):
+        check_names(own_params(folder, task=task))
+    options = Options(params=str(folder / "params.yaml"))
+    with pytest.raises(EndpointError, match=said):
+        transfer(["direct"], executors=None, benchmarks=task, options=options)
+    assert not (folder / "outputs").exists()
+    Path(task).write_text(text + "judge: {model: gpt-4o-mini, base_url: 'http://here/v1'}\n")
+    check_names(own_params(folder, task=task))
 
 
 @pytest.mark.slow

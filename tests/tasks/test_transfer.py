@@ -14,13 +14,20 @@ import pytest
 
 from flows.cli_transfer import make_plan
 from tasks.context import Context
+from tasks.keys import executor_facts
 from tasks.progress import Silent
-from tasks.transfer import TransferPlan, choose_executor, run_transfer
+from tasks.transfer import (
+    TransferPlan,
+    check_executors,
+    choose_executor,
+    run_transfer,
+    with_executor,
+)
 from tasks.workspace import Workspace
 from tests.fakes import FakeExecutor, FakeSandbox
 from w4s.agent import CallLimits
 from w4s.config import Params, Price, load_params
-from w4s.errors import ConfigError, DataError
+from w4s.errors import ConfigError, DataError, EndpointError
 from w4s.evaluation import Workbench
 from w4s.sandbox.base import Limits
 from w4s.workflow import Workflow
@@ -137,6 +144,59 @@ def test_executors_are_named_by_model_and_address() -> None:
     assert choose_executor("big@http://there/v1", given).base_url == "http://there/v1"
     assert choose_executor("big", given).base_url == "http://here/v1"
     assert choose_executor("embedded", given).base_url is None
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "model", "base_url"),
+    [
+        ("chat@001", "chat@001", "chat@001", None),
+        ("@cf/meta/llama-3-8b", "@cf/meta/llama-3-8b", "@cf/meta/llama-3-8b", None),
+        ("chat@001@https://h/v1", "chat@001@https://h/v1", "chat@001", "https://h/v1"),
+        ("q@http://me:pass@h/v1", "q@http://h/v1", "q", "http://me:pass@h/v1"),
+        ("q@HTTP://h:8000/v1", "q@HTTP://h:8000/v1", "q", "HTTP://h:8000/v1"),
+    ],
+)
+def test_names_and_addresses_may_hold_an_at_sign(
+    text: str, label: str, model: str, base_url: str | None
+) -> None:
+    """A password in an address shows in no table."""
+    found = choose_executor(text, params())
+    assert (found.label, found.model, found.base_url) == (label, model, base_url)
+
+
+@pytest.mark.parametrize(
+    "text", ["q@h:8000/v1", "q@localhost", "q@h.org/v1", "q@ftp://me:pass@h/v1", "@http://h/v1"]
+)
+def test_an_address_that_is_none_is_not_taken_for_a_model(text: str) -> None:
+    """It would be asked for at the configured endpoint; the message says how to write it."""
+    with pytest.raises(ConfigError, match=r"--executors: .*MODEL@BASE_URL.*http://") as caught:
+        choose_executor(text, params())
+    assert "pass" not in str(caught.value)
+
+
+def test_every_executor_is_looked_at_before_the_first_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A missing key of the last one costs nothing."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    given = params()
+    chosen = [choose_executor(name, given) for name in ("embedded", "q@http://h/v1", "gpt-4o")]
+    check_executors(chosen[:2], given)
+    with pytest.raises(EndpointError, match="'gpt-4o', but OPENAI_API_KEY is not set"):
+        check_executors(chosen, given)
+    check_executors(chosen, params("executor.replay=true"))
+
+
+def test_the_configured_executor_judges_whoever_answers() -> None:
+    """Else the cells of a matrix could not be compared."""
+    given = params("executor.model=old", "executor.base_url=http://here/v1")
+    other = with_executor(given, choose_executor("new@http://there/v1", given))
+    assert (other.executor.model, other.executor.base_url) == ("new", "http://there/v1")
+    assert other.judging == given.executor
+    assert with_executor(other, choose_executor("newer", given)).judging == given.executor
+    assert executor_facts(other)["judging"] == ["old", "http://here/v1"]
+    assert "judging" not in executor_facts(given)
 
 
 def test_the_small_model_alone_is_the_policys_own_model() -> None:

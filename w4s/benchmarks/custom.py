@@ -33,7 +33,7 @@ from w4s.benchmarks.rows import Source, Table, read_file, read_source
 from w4s.benchmarks.scorers import contains, exact, f1, json_equal, multiple_choice, numeric
 from w4s.benchmarks.unit_tests import UnitTestRunner
 from w4s.errors import ConfigError
-from w4s.llm.base import Executor
+from w4s.llm.base import Executor, JudgeService
 from w4s.sandbox.base import Sandbox
 from w4s.types import Problem, Score
 
@@ -50,14 +50,15 @@ _PAIRWISE: Mapping[str, Callable[[str, str], Score]] = {
 
 
 class JudgeParams(BaseModel):
-    """Which model judges, how many questions it may be asked, and what it should heed.
+    """Which model judges and where, how many questions it may be asked, what it should heed.
 
-    `calls` bounds one search, or one test of a workflow, each of which has a judge of its own.
+    `calls` bounds a workspace: what is on record counts, and is not asked again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str | None = None
+    base_url: str | None = None
     calls: int | None = Field(default=None, gt=0)
     criteria: str = ""
 
@@ -95,7 +96,7 @@ def load_task(
         description=params.description,
         tables=lambda: _tables(params, path.parent),
         read_row=row_reader(params.scorer, Columns(params.question, params.answer)),
-        score=_score(params, folder=path.parent, runner=runner, executor=executor),
+        score=_score(params, path=path, runner=runner, executor=executor),
         scorer_revision=_revision(params, path.parent),
         of_ones_own=True,
     )
@@ -111,6 +112,17 @@ def benchmark_label(name: str) -> str:
         return name
     path = Path(name)
     return path.stem if path.stem != "task" else path.resolve().parent.name
+
+
+def task_judge(name: str) -> JudgeService | None:
+    """Return who judges the answers of benchmark `name`; None where a rule does.
+
+    Raises ConfigError for a wrong task file.
+    """
+    if not name.endswith(TASK_SUFFIXES):
+        return None
+    params = read_task(Path(name))
+    return _judge_service(params, Path(name)) if params.scorer == "judge" else None
 
 
 def read_task(path: Path) -> TaskParams:
@@ -139,7 +151,8 @@ def read_task(path: Path) -> TaskParams:
 def _revision(params: TaskParams, folder: Path) -> str:
     """Return a hash of what decides verdicts: results kept under another one are not reused."""
     source = scorer_source(params.scorer, folder=folder) if ":" in params.scorer else b""
-    text = f"{SCORERS_REVISION}{params.model_dump_json()}"
+    decides = params.model_dump_json(exclude={"judge": {"calls"}})
+    text = f"{SCORERS_REVISION}{decides}"
     return hashlib.sha256(text.encode() + source).hexdigest()[:16]
 
 
@@ -156,7 +169,7 @@ def _tables(params: TaskParams, folder: Path) -> Sequence[Table]:
 
 
 def _score(
-    params: TaskParams, *, folder: Path, runner: UnitTestRunner, executor: Executor | None
+    params: TaskParams, *, path: Path, runner: UnitTestRunner, executor: Executor | None
 ) -> ScoreAnswer:
     if params.scorer in _PAIRWISE:
         compare = _PAIRWISE[params.scorer]
@@ -167,12 +180,15 @@ def _score(
         case "unit_tests":
             return lambda problem, answer: score_code(runner, problem, answer)
         case "judge":
-            judge = params.judge
-            return Judge(
-                executor, model=judge.model, calls=judge.calls, criteria=judge.criteria
-            ).score
+            service = _judge_service(params, path)
+            return Judge(executor, service, criteria=params.judge.criteria).score
         case _:
-            return function_scorer(params.scorer, folder=folder)
+            return function_scorer(params.scorer, folder=path.parent)
+
+
+def _judge_service(params: TaskParams, path: Path) -> JudgeService:
+    judge = params.judge
+    return JudgeService(benchmark_label(str(path)), judge.model, judge.base_url, judge.calls)
 
 
 def _score_choice(problem: Problem, answer: str) -> Score:

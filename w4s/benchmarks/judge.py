@@ -1,14 +1,15 @@
 """A language model as a scorer, for answers that no rule can compare.
 
-Costs calls: give it a budget. Its verdicts are a model's opinion, not a measurement.
+Costs calls: give it a budget, which its executor keeps. Its verdicts are a model's opinion, and no
+measurement.
 """
 
 from __future__ import annotations
 
 import json
 
-from w4s.errors import BudgetError, ConfigError
-from w4s.llm.base import CallFailed, ChatRequest, Executor
+from w4s.errors import ConfigError
+from w4s.llm.base import CallFailed, ChatRequest, Executor, JudgeService
 from w4s.types import Message, Problem, Score
 
 _MAX_CHARACTERS = 8_000
@@ -32,23 +33,17 @@ Give a JSON object with "verdict" ("right" or "wrong") and "reason" (one short s
 
 
 class Judge:
-    """Asks `executor` (with its own `model` where given) whether an answer is right.
+    """Asks a judge whether an answer is right; `service` says which model that is.
 
-    At most `calls` questions are put to it; replies come from temperature 0, so that the same
-    answer is judged once only. `criteria` is a sentence of the task's own.
+    Replies come from temperature 0, so that the same answer is judged once only. `criteria` is a
+    sentence of the task's own.
     """
 
     def __init__(
-        self,
-        executor: Executor | None,
-        *,
-        model: str | None = None,
-        calls: int | None = None,
-        criteria: str = "",
+        self, executor: Executor | None, service: JudgeService, *, criteria: str = ""
     ) -> None:
         self._executor = executor
-        self._model = model
-        self._calls_left = calls
+        self._service = service
         self._criteria = f"{criteria.strip()}\n" if criteria.strip() else ""
 
     async def score(self, problem: Problem, answer: str) -> Score:
@@ -58,12 +53,9 @@ class Judge:
         """
         if self._executor is None:
             raise ConfigError("a judge needs an executor: pass one to get_benchmark(executor=…)")
-        if self._calls_left is not None:
-            if self._calls_left == 0:
-                raise BudgetError("the judge's calls are used up. Raise judge.calls of the task.")
-            self._calls_left -= 1
+        draw = f"judge/{self._service.task}"
         try:
-            reply = await self._executor.chat(self._request(problem, answer), draw="judge")
+            reply = await self._executor.chat(self._request(problem, answer), draw=draw)
         except CallFailed as error:
             return Score(0.0, answer, f"the judge gave no verdict: {error}")
         return _verdict(reply.texts[0] if reply.texts else "", answer)
@@ -80,7 +72,8 @@ class Judge:
             temperature=0.0,
             max_tokens=_MAX_TOKENS,
             json_keys=_KEYS,
-            model=self._model,
+            model=self._service.model,
+            judge=self._service,
         )
 
 

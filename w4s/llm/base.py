@@ -12,11 +12,25 @@ from w4s.types import Message, Usage
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeService:
+    """Who judges the answers of a task, where that is not the executor, and how often at most.
+
+    Without a model it is the executor's own, without an address the executor's. `calls` bounds
+    what a workspace asks it in all.
+    """
+
+    task: str
+    model: str | None = None
+    base_url: str | None = None
+    calls: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRequest:
     """What to ask for: `n` draws of a reply to `messages`.
 
     With `json_keys` the replies are JSON objects with exactly those keys (as text; the caller
-    parses). `seed` is a hint to the endpoint. `reasoning_effort` is passed on where set.
+    parses). `seed` is a hint to the endpoint. `judge` sends it to a judge instead.
     """
 
     messages: tuple[Message, ...]
@@ -26,6 +40,7 @@ class ChatRequest:
     json_keys: tuple[str, ...] | None = None
     seed: int | None = None
     model: str | None = None  # None: the engine's configured model
+    judge: JudgeService | None = None
 
 
 @dataclass(frozen=True, slots=True)

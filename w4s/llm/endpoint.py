@@ -152,9 +152,13 @@ def endpoint_name(executor: ExecutorParams, *, environment: Mapping[str, str]) -
 
 
 def configured_endpoint(
-    executor: ExecutorParams, embedded: EmbeddedParams, *, environment: Mapping[str, str]
+    executor: ExecutorParams,
+    embedded: EmbeddedParams,
+    *,
+    environment: Mapping[str, str],
+    section: str = "executor",
 ) -> Endpoint:
-    """Return the endpoint that the parameters name.
+    """Return the endpoint that the parameters name; messages tell to mend those of `section`.
 
     `OPENAI_BASE_URL`, `OPENAI_API_KEY`, `OPENAI_ORG_ID` and `OPENAI_PROJECT_ID` are read from
     `environment`, here alone. The model
@@ -168,7 +172,7 @@ def configured_endpoint(
     base_url = configured or _DEFAULT_BASE_URL
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname or not base_url.isprintable():
-        raise _no_address(Address(base_url))
+        raise _no_address(Address(base_url), section)
     for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         value = environment.get(name, "")
         if not (value.isascii() and value.isprintable()):
@@ -180,8 +184,8 @@ def configured_endpoint(
     key = environment.get("OPENAI_API_KEY")
     if not key and not configured:
         raise EndpointError(
-            f"executor.model is {executor.model!r}, but OPENAI_API_KEY is not set. Set it, or "
-            "executor.base_url for a server without a key, or executor.model: embedded."
+            f"{section}.model is {executor.model!r}, but OPENAI_API_KEY is not set. Set it, or "
+            f"{section}.base_url for a server without a key, or {section}.model: embedded."
         )
     return RemoteEndpoint(
         Address(
@@ -193,7 +197,7 @@ def configured_endpoint(
     )
 
 
-def _no_address(address: Address) -> ConfigError:
+def _no_address(address: Address, section: str = "executor") -> ConfigError:
     return ConfigError(
-        f"executor.base_url: {address.shown!r} is no address; it should look like https://host/v1."
+        f"{section}.base_url: {address.shown!r} is no address; it should look like https://host/v1."
     )

@@ -16,15 +16,15 @@ from typing import Any, Self
 from w4s.concurrency import gather_to_the_end
 from w4s.config import ExecutorParams
 from w4s.errors import BudgetError, ReplayError
+from w4s.llm.assembly import chat_reply, recorded_replies, usable
 from w4s.llm.base import CallFailed, ChatReply, ChatRequest
 from w4s.llm.budget import Budget
 from w4s.llm.caller import Caller, Timing
-from w4s.llm.completion import Choice, Completion
+from w4s.llm.completion import Completion
 from w4s.llm.endpoint import Endpoint
 from w4s.llm.flights import Flights, Trip
 from w4s.llm.record import Record, RecordedReply
 from w4s.llm.replay import missing_message
-from w4s.llm.replies import find_json_object
 from w4s.llm.request import ResolvedRequest, resolve
 from w4s.llm.totals import Group, Totals
 from w4s.types import Usage
@@ -101,7 +101,26 @@ class Engine:
         Raises EndpointError, BudgetError, ReplayError, DataError (the record cannot be written)
         and CallFailed.
         """
-        wanted = resolve(
+        wanted = self._resolved(request, draw)
+        held = self._held(wanted)
+        replayed = len(held)
+        if replayed < wanted.n:
+            held, replayed = await self._fly(wanted, held)
+        else:
+            self._count(wanted, held)
+        return chat_reply(request, held, replayed=replayed)
+
+    def holds(self, request: ChatRequest, *, draw: str) -> bool:
+        """Whether the record answers all of `request`."""
+        wanted = self._resolved(request, draw)
+        return len(self._held(wanted)) >= wanted.n
+
+    def end(self, error: BudgetError) -> None:
+        """Ask nothing more, because of `error`; what is with the endpoint is waited for."""
+        self._stop = self._stop or error
+
+    def _resolved(self, request: ChatRequest, draw: str) -> ResolvedRequest:
+        return resolve(
             request,
             draw=draw,
             model=self._params.model,
@@ -109,13 +128,6 @@ class Engine:
             endpoint=self._name,
             reasoning_effort=self._params.reasoning_effort,
         )
-        held = self._held(wanted)
-        replayed = len(held)
-        if replayed < wanted.n:
-            held, replayed = await self._fly(wanted, held)
-        else:
-            self._count(wanted, held)
-        return _reply(request, held, replayed=replayed)
 
     def _held(self, wanted: ResolvedRequest) -> list[RecordedReply]:
         return [] if self._record is None else self._record.read(wanted)
@@ -169,7 +181,7 @@ class Engine:
         completion = await self._paid(wanted, choices, trip)
         self._note(completion)
         texts = list(completion.choices[: len(choices)])
-        unusable = [i for i, choice in enumerate(texts) if not _usable(choice, wanted)]
+        unusable = [i for i, choice in enumerate(texts) if not usable(choice, wanted)]
         if unusable:
             self.totals.events["json_retry"] += 1
             seed = None if wanted.seed is None else wanted.seed + _RETRY_SEED_STEP
@@ -177,7 +189,7 @@ class Engine:
             try:
                 again = await self._paid(replace(wanted, seed=seed), rest, trip)
             except BaseException:  # the others are usable, and paid for
-                some = _replies(choices, texts, completion, self._timing.clock() - begun)
+                some = recorded_replies(choices, texts, completion, self._timing.clock() - begun)
                 await self._recorded(wanted, [r for r in some if r.choice not in rest], trip)
                 raise
             self._note(again)
@@ -188,8 +200,8 @@ class Engine:
             )
             for index, choice in zip(unusable, again.choices, strict=False):
                 texts[index] = choice
-            self.totals.events["json_unusable"] += sum(not _usable(c, wanted) for c in texts)
-        replies = _replies(choices, texts, completion, self._timing.clock() - begun)
+            self.totals.events["json_unusable"] += sum(not usable(c, wanted) for c in texts)
+        replies = recorded_replies(choices, texts, completion, self._timing.clock() - begun)
         return await self._recorded(wanted, replies, trip)
 
     async def _paid(
@@ -258,44 +270,3 @@ class Engine:
         if self._stop is None:  # to look for the difference takes a while: once
             self._stop = ReplayError(missing_message(wanted, self._record))
         return ReplayError(str(self._stop))
-
-
-def _usable(choice: Choice, wanted: ResolvedRequest) -> bool:
-    """Whether a JSON reply holds an object; a refusal would only be refused again."""
-    if wanted.json_keys is None or choice.refused:
-        return True
-    return find_json_object(choice.text, wanted.json_keys) is not None
-
-
-def _replies(
-    numbers: Sequence[int], texts: Sequence[Choice], cost: Completion, seconds: float
-) -> list[RecordedReply]:
-    """Return `texts` as they are recorded: tokens in shares, what cannot be shared on the first."""
-    share, rest = divmod(cost.completion_tokens, len(texts))
-    return [
-        RecordedReply(
-            choice=number,
-            text=choice.text,
-            finish_reason=choice.finish_reason,
-            prompt_tokens=0 if index else cost.prompt_tokens,
-            completion_tokens=share if index else share + rest,
-            seconds=seconds / len(texts),
-        )
-        for index, (number, choice) in enumerate(zip(numbers, texts, strict=False))
-    ]
-
-
-def _reply(request: ChatRequest, held: Sequence[RecordedReply], *, replayed: int) -> ChatReply:
-    """Put recorded texts together. At temperature 0 one text stands for all `n`."""
-    copies = request.n if request.temperature == 0 else 1
-    chosen = held[:1] if request.temperature == 0 else held[: request.n]
-    return ChatReply(
-        texts=tuple(reply.text for reply in chosen) * copies,
-        finish_reasons=tuple(reply.finish_reason for reply in chosen) * copies,
-        usage=Usage(
-            calls=len(chosen),
-            prompt_tokens=sum(reply.prompt_tokens for reply in chosen),
-            completion_tokens=sum(reply.completion_tokens for reply in chosen),
-            cached=replayed,
-        ),
-    )
