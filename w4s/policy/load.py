@@ -35,6 +35,7 @@ def load_policy(params: PolicyParams, *, adapter: Path | None = None) -> Policy:
 def load_local_policy(params: PolicyParams, *, adapter: Path | None = None) -> LocalPolicy:
     """Return the local policy of `params`. Raises ConfigError or WeightsError."""
     from w4s.policy.local import LocalPolicy
+    from w4s.policy.warm_start import likely_replies
 
     return LocalPolicy(
         params.model,
@@ -42,4 +43,5 @@ def load_local_policy(params: PolicyParams, *, adapter: Path | None = None) -> L
         adapter=adapter,
         device=params.device,
         dtype=params.dtype,
+        likely=likely_replies(),
     )

@@ -1,26 +1,24 @@
 """Attention for many rows that continue few prompts, with each prompt's cache held once.
 
 A query attends to its prompt's keys and values, in one product for all rows of the prompt, and to
-its row's own; one softmax covers both. Registered with transformers. Samples nothing.
+its row's own; one softmax covers both. Samples nothing.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-ATTENTION = "w4s_shared_prompt"
-_FIRST_ROOM = 64  # tokens that the rows' own cache holds at first; it doubles
+_ROOM = 64  # the rows' own cache grows, and is read, by so many columns: few shapes
 
 
 class SharedPrompts:
-    """Keys and values of the prompts, by layer: [heads, dim, length] and [heads, length, dim]."""
+    """Keys and values of the prompts, by layer: [heads, dim, length] and [heads, length, dim].
+
+    On a CPU they are float32, whatever the model's: its small products are the faster ones.
+    """
 
     def __init__(self) -> None:
         self.layers: list[list[tuple[Tensor, Tensor]]] = []
@@ -33,8 +31,8 @@ class SharedPrompts:
                 self.layers.append([])
             if not isinstance(layer, DynamicLayer) or layer.keys is None or layer.values is None:
                 raise TypeError(f"a plain cache layer is due, found {type(layer).__name__}")
-            keys = layer.keys[0].transpose(1, 2).contiguous()
-            self.layers[index].append((keys, layer.values[0].contiguous()))
+            keys, values = _exact(layer.keys[0]), _exact(layer.values[0])
+            self.layers[index].append((keys.transpose(1, 2).contiguous(), values.contiguous()))
         self.rows.append(rows)
 
     def keep(self, rows: Tensor) -> None:
@@ -47,95 +45,114 @@ class SharedPrompts:
 
 
 class RowCache:
-    """The rows' own keys and values, in buffers that double; what a model asks of a cache."""
+    """The rows' own keys and values, [heads, rows, room, dim] a layer, in buffers that grow.
 
-    is_compileable = False
+    Every step adds its tokens as columns, the same number for all rows; those that a row did not
+    keep stay, and are masked.
+    """
 
-    def __init__(self) -> None:
-        self.length = 0
+    def __init__(self, shared: SharedPrompts) -> None:
+        self._columns = 0
         self._keys: list[Tensor] = []
         self._values: list[Tensor] = []
-
-    def open(self, shared: SharedPrompts) -> None:
-        """Make the buffers, [rows, heads, room, dim] a layer."""
         rows = sum(shared.rows)
-        for parts in shared.layers:
-            heads, _, dim = parts[0][1].shape
-            self._keys.append(parts[0][1].new_empty(rows, heads, _FIRST_ROOM, dim))
-            self._values.append(parts[0][1].new_empty(rows, heads, _FIRST_ROOM, dim))
+        for (_, values), *_ in shared.layers:
+            heads, _, dim = values.shape
+            self._keys.append(values.new_zeros(heads, rows, _ROOM, dim))
+            self._values.append(values.new_zeros(heads, rows, _ROOM, dim))
+        self._kept = torch.zeros(rows, _ROOM, dtype=torch.bool, device=self._keys[0].device)
 
-    def update(
-        self, keys: Tensor, values: Tensor, layer_idx: int, *_: Any, **__: Any
-    ) -> tuple[Tensor, Tensor]:
-        """Add one token's keys and values [rows, heads, 1, dim]; return all of the rows'."""
-        at = self.length
-        if at == self._keys[layer_idx].shape[2]:
-            self._keys[layer_idx] = _doubled(self._keys[layer_idx])
-            self._values[layer_idx] = _doubled(self._values[layer_idx])
-        self._keys[layer_idx][:, :, at : at + 1] = keys
-        self._values[layer_idx][:, :, at : at + 1] = values
-        return self._keys[layer_idx][:, :, : at + 1], self._values[layer_idx][:, :, : at + 1]
+    def open(self, width: int) -> Tensor:
+        """Make room for `width` tokens a row; return what they may see, 0 or -inf.
+
+        [1, rows, width, 1, columns]: all tokens that the row kept, and those of this step up to
+        itself.
+        """
+        at, end = self._columns, self._columns + width
+        if end > self._kept.shape[1]:
+            self._keys = [_longer(buffer, width) for buffer in self._keys]
+            self._values = [_longer(buffer, width) for buffer in self._values]
+            self._kept = _longer(self._kept.unsqueeze(-1), width).squeeze(-1)
+        self._columns = end
+        seen = self._kept[:, : self._used].unsqueeze(1).repeat(1, width, 1)
+        seen[:, :, at:end] = torch.ones(width, width, dtype=torch.bool, device=seen.device).tril()
+        mask = torch.zeros(seen.shape, dtype=self._keys[0].dtype, device=seen.device)
+        return mask.masked_fill_(~seen, float("-inf"))[None, :, :, None]
+
+    def add(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add this step's [heads, rows, width, dim]; return all of the rows' own."""
+        at, used = slice(self._columns - keys.shape[2], self._columns), self._used
+        self._keys[layer][:, :, at] = keys
+        self._values[layer][:, :, at] = values
+        return self._keys[layer][:, :, :used], self._values[layer][:, :, :used]
+
+    def settle(self, kept: Tensor, width: int) -> None:
+        """Of the last step's `width` tokens a row, keep the first kept[row]."""
+        columns = torch.arange(width, device=kept.device)
+        self._kept[:, self._columns - width : self._columns] = columns < kept.unsqueeze(1)
 
     def keep(self, rows: Tensor) -> None:
         """Hold these rows only, in this order."""
-        self._keys = [buffer[rows] for buffer in self._keys]
-        self._values = [buffer[rows] for buffer in self._values]
+        self._keys = [buffer[:, rows] for buffer in self._keys]
+        self._values = [buffer[:, rows] for buffer in self._values]
+        self._kept = self._kept[rows]
 
-    def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002  # transformers' signature
-        """Return how many tokens of their own the rows hold."""
-        return self.length
-
-
-def _doubled(buffer: Tensor) -> Tensor:
-    return torch.cat((buffer, torch.empty_like(buffer)), dim=2)
+    @property
+    def _used(self) -> int:
+        return -(-self._columns // _ROOM) * _ROOM
 
 
-def _attend(
-    module: torch.nn.Module,
+def attend(
     query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    *,
-    scaling: float,
-    shared_prompts: SharedPrompts | None = None,
-    **options: Any,
-) -> tuple[Tensor, None]:
+    prompts: list[tuple[Tensor, Tensor]],
+    rows: list[int],
+    own: tuple[Tensor, Tensor],
+    mask: Tensor,
+) -> Tensor:
     """Attend to the shared prompts and the rows' own tokens: one softmax over both.
 
-    query [rows, heads, 1, dim]; key and value [rows, key heads, length, dim].
+    query [rows, width, heads, dim], scaled; `rows` continue each of the prompts; own keys and
+    values [key heads, rows, columns, dim]. Return [rows, width, heads * dim].
     """
-    if shared_prompts is None:  # a prompt is being read
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, scaling=scaling, **options
-        )
-    rows, heads, _, dim = query.shape
-    groups = key.shape[1]
-    grouped = (query * scaling).view(rows, groups, heads // groups, dim)
-    prompts = shared_prompts.layers[module.layer_idx]  # type: ignore[index]  # an int, says no type
+    count, width, heads, dim = query.shape
+    groups = own[0].shape[0]
+    each = heads // groups
+    grouped = query.to(own[0].dtype).view(count, width, groups, each, dim).permute(2, 0, 1, 3, 4)
+    grouped = grouped.reshape(groups, count, width * each, dim)
+    scores = torch.matmul(grouped, own[0].transpose(2, 3))
+    scores = scores.view(groups, count, width, each, -1) + mask
+    scores = scores.view(groups, count, width * each, -1)
     parts, first = [], 0
-    for count, (keys, values) in zip(shared_prompts.rows, prompts, strict=True):
-        if count:
-            own = slice(first, first + count)
-            parts.append(_attend_one(grouped[own], keys, values, key[own], value[own]))
-        first += count
-    out = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return out.reshape(rows, 1, heads, dim), None
+    for part, (keys, values) in zip(rows, prompts, strict=True):
+        if part:
+            at = slice(first, first + part)
+            parts.append(_attend_one(grouped[:, at], keys, values, scores[:, at], own[1][:, at]))
+        first += part
+    out = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+    out = out.view(groups, count, width, each, dim).permute(1, 2, 0, 3, 4)
+    return out.reshape(count, width, heads * dim)
 
 
 def _attend_one(
-    query: Tensor, keys: Tensor, values: Tensor, own_keys: Tensor, own_values: Tensor
+    query: Tensor, keys: Tensor, values: Tensor, own_scores: Tensor, own_values: Tensor
 ) -> Tensor:
-    """Attend for the rows of one prompt; query [rows, groups, heads of a group, dim]."""
-    rows, groups, each, dim = query.shape
+    """Attend for the rows of one prompt; query [key heads, rows, queries of a row, dim]."""
+    groups, rows, queries, dim = query.shape
     length = keys.shape[2]
-    flat = query.transpose(0, 1).reshape(groups, rows * each, dim)
-    shared = torch.bmm(flat, keys).view(groups, rows, each, length).transpose(0, 1)
-    scores = torch.cat((shared, torch.matmul(query, own_keys.transpose(2, 3))), dim=-1)
+    shared = torch.bmm(query.reshape(groups, rows * queries, dim), keys)
+    scores = torch.cat((shared.view(groups, rows, queries, length), own_scores), dim=-1)
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    first = weights[..., :length].transpose(0, 1).reshape(groups, rows * each, length)
-    from_prompt = torch.bmm(first, values).view(groups, rows, each, dim).transpose(0, 1)
+    first = weights[..., :length].reshape(groups, rows * queries, length)
+    from_prompt = torch.bmm(first, values).view(groups, rows, queries, dim)
     return from_prompt + torch.matmul(weights[..., length:], own_values)
 
 
-ALL_ATTENTION_FUNCTIONS.register(ATTENTION, _attend)
+def _exact(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.device.type == "cpu" else tensor
+
+
+def _longer(buffer: Tensor, columns: int) -> Tensor:
+    """Double the buffer's room, its last dimension but one, or more where `columns` need it."""
+    shape = list(buffer.shape)
+    shape[-2] = max(shape[-2], -(-columns // _ROOM) * _ROOM)
+    return torch.cat((buffer, buffer.new_zeros(shape)), dim=-2)

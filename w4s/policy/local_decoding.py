@@ -2,7 +2,9 @@
 
 The cache of a prompt is computed once and never copied: while decoding, all rows of a prompt
 attend to it in one matrix product, and to their own tokens in the batch's small cache. Rows
-that end leave the batch. Knows tokens only; texts, chats and models' files are elsewhere.
+that end leave the batch. A step also reads guesses of what follows, copied from where a row's
+last tokens stood before (prompt lookup decoding), and keeps those that the draws agree with.
+Knows tokens only; texts, chats and models' files are elsewhere.
 """
 
 from __future__ import annotations
@@ -10,12 +12,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from w4s.policy.local_attention import ATTENTION, RowCache, SharedPrompts
+from w4s.policy.local_attention import RowCache, SharedPrompts
+from w4s.policy.local_lean import LeanModel, Reading, is_lean
+from w4s.policy.local_lookup import Lookup
+
+_lean_models: WeakKeyDictionary[PreTrainedModel, LeanModel] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,74 +67,121 @@ def decode(
     *,
     temperature: float,
     limits: DecodingLimits,
+    likely: Sequence[Sequence[int]] = (),
 ) -> list[list[Continuation]]:
-    """Sample `rows` continuations of each prompt; the same seeds in the same batch give the same.
+    """Sample `rows` continuations of each prompt; the same arguments give the same.
 
-    Draws come from softmax(logits / temperature), by one uniform number a row and step;
-    temperature 0 takes the most likely token.
+    Draws come from softmax(logits / temperature), by one uniform number a row and token;
+    temperature 0 takes the most likely token. Guesses are copied from prompts, rows and the
+    `likely` sequences; they change how many steps are taken, and what is sampled only as rounding
+    does.
     """
     decoder: _Decoder
-    decoder = _SharedPromptDecoder(model) if shares_prompts(model) else _CopiedPromptDecoder(model)
+    decoder = _SharedPromptDecoder(model) if is_lean(model) else _CopiedPromptDecoder(model)
     logits = torch.cat(
         [decoder.read(torch.tensor([p.ids]), p.rows).expand(p.rows, -1) for p in prompts]
     )
-    draws = torch.cat([_uniforms(prompt, limits.tokens) for prompt in prompts])
-    texts: list[list[int]] = [[] for _ in range(len(draws))]
-    ended = [False] * len(draws)
-    alive = list(range(len(draws)))
+    lookup = Lookup(likely) if decoder.reads_guesses else None
+    rows = [row for prompt in prompts for row in _rows(prompt, limits, lookup)]
+    alive = rows
     decoder.start()
-    for step in range(limits.tokens):
+    while True:
         if limits.abandoned():
             raise Abandoned
-        tokens = _pick(logits, draws[alive, step], temperature)
-        for row, token in zip(alive, tokens.tolist(), strict=True):
-            texts[row].append(token)
-            ended[row] = token in limits.end_ids or limits.finished(texts[row])
-        kept = [place for place, row in enumerate(alive) if not ended[row]]
-        if not kept or step + 1 == limits.tokens:
+        decoder.settle(_draw(alive, logits, temperature))
+        going = [place for place, row in enumerate(alive) if not row.done]
+        if not going:
             break
-        if len(kept) < len(alive):
-            decoder.keep(kept)
-            alive, tokens = [alive[place] for place in kept], tokens[kept]
-        logits = decoder.step(tokens)
-    rows = [Continuation(tuple(t), not e) for t, e in zip(texts, ended, strict=True)]
-    return _by_prompt(rows, prompts)
+        if len(going) < len(alive):
+            decoder.keep(going)
+            alive = [alive[place] for place in going]
+        logits = decoder.step([row.inputs() for row in alive])
+    groups = iter(rows)
+    return [[next(groups).continuation() for _ in range(prompt.rows)] for prompt in prompts]
 
 
-def shares_prompts(model: PreTrainedModel) -> bool:
-    """Return whether the model's attention is plain enough to hold a prompt once for all rows."""
-    config = model.config
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    return config.model_type in {"llama", "qwen2", "qwen3"} and kinds == {"full_attention"}
+class _Row:
+    """One continuation while it grows: its tokens, draws and current guesses."""
+
+    def __init__(
+        self, prompt: Prompt, draws: list[float], limits: DecodingLimits, lookup: Lookup | None
+    ) -> None:
+        self.done = False
+        self.read = 1  # tokens of the last step: a prompt gives one row of logits
+        self._ids = list(prompt.ids)
+        self._start = len(self._ids)
+        self._draws, self._limits, self._lookup = draws, limits, lookup
+        self._guesses: list[int] = []
+        self._ended = False
+
+    @property
+    def draw(self) -> float:
+        """The uniform number of the next token."""
+        return self._draws[len(self._ids) - self._start]
+
+    def inputs(self) -> list[int]:
+        """Return what the next step reads: the last token, and guesses of what follows."""
+        self._guesses = self._lookup.guess(self._ids) if self._lookup else []
+        self.read = 1 + len(self._guesses)
+        return [self._ids[-1], *self._guesses]
+
+    def take(self, token: int) -> bool:
+        """Take a token; return whether it was guessed, so that the next one can be drawn too."""
+        guessed = bool(self._guesses) and self._guesses.pop(0) == token
+        self._ids.append(token)
+        if self._lookup:
+            self._lookup.note(self._ids, len(self._ids) - 1)
+        text = self._ids[self._start :]
+        self._ended = token in self._limits.end_ids or self._limits.finished(text)
+        self.done = self._ended or len(text) == self._limits.tokens
+        return guessed and not self.done
+
+    def continuation(self) -> Continuation:
+        return Continuation(tuple(self._ids[self._start :]), not self._ended)
 
 
-def _by_prompt(rows: list[Continuation], prompts: Sequence[Prompt]) -> list[list[Continuation]]:
-    groups = []
-    for prompt in prompts:
-        groups.append(rows[: prompt.rows])
-        rows = rows[prompt.rows :]
-    return groups
-
-
-def _uniforms(prompt: Prompt, steps: int) -> Tensor:
-    """Return [rows, steps] numbers in [0, 1): a row's draws do not depend on other rows' ends."""
+def _rows(prompt: Prompt, limits: DecodingLimits, lookup: Lookup | None) -> list[_Row]:
+    """Return a prompt's rows; a row's draws do not depend on other rows' ends."""
     generator = torch.Generator().manual_seed(prompt.seed)
-    return torch.rand(prompt.rows, steps, generator=generator, dtype=torch.float64)
+    draws = torch.rand(prompt.rows, limits.tokens, generator=generator, dtype=torch.float64)
+    if lookup:
+        lookup.add(prompt.ids)
+    return [_Row(prompt, numbers, limits, lookup) for numbers in draws.tolist()]
 
 
-def _pick(logits: Tensor, draws: Tensor, temperature: float) -> Tensor:
+def _draw(rows: Sequence[_Row], logits: Tensor, temperature: float) -> list[int]:
+    """Let the rows take tokens as far as they were guessed; return how many each took.
+
+    logits [tokens read by all rows, vocab].
+    """
+    ends = list(accumulate(row.read for row in rows))
+    first = [end - row.read for end, row in zip(ends, rows, strict=True)]
+    taken = [0] * len(rows)
+    going = list(range(len(rows)))
+    while going:
+        places = [first[index] + taken[index] for index in going]
+        tokens = _pick(logits[places], [rows[index].draw for index in going], temperature)
+        for index in going:
+            taken[index] += 1
+        going = [i for i, token in zip(going, tokens, strict=True) if rows[i].take(token)]
+    return taken
+
+
+def _pick(logits: Tensor, draws: Sequence[float], temperature: float) -> list[int]:
     """Return one token a row by inverting the cumulative distribution; logits [rows, vocab]."""
     if temperature <= 0:
-        return logits.argmax(-1)
+        return [int(token) for token in logits.argmax(-1)]
     weights = torch.softmax(logits.float() / temperature, dim=-1)
     sums = weights.cumsum(-1, dtype=torch.float64)
-    targets = draws.to(sums.device).unsqueeze(1) * sums[:, -1:]
-    picked = torch.searchsorted(sums, targets, right=True).squeeze(1)
-    return picked.clamp(max=logits.shape[-1] - 1)
+    numbers = torch.tensor(draws, dtype=torch.float64, device=sums.device)
+    picked = torch.searchsorted(sums, numbers.unsqueeze(1) * sums[:, -1:], right=True).squeeze(1)
+    return [int(token) for token in picked.clamp(max=logits.shape[-1] - 1)]
 
 
 class _Decoder(ABC):
     """Reads prompts one by one, then steps all their rows together."""
+
+    reads_guesses = False
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
@@ -136,11 +191,41 @@ class _Decoder(ABC):
         """Read one prompt, ids [1, length], for `rows` rows; return its last logits [1, vocab]."""
         cache = DynamicCache()
         out = self.model(ids.to(self.model.device), past_key_values=cache, logits_to_keep=1)
-        start = torch.full((rows,), ids.shape[1], device=self.model.device)
+        # the first token that a row takes was read by nobody: settle() counts it
+        start = torch.full((rows,), ids.shape[1] - 1, device=self.model.device)
         self.positions = torch.cat((self.positions, start))
         self.hold(cache, rows)
         last: Tensor = out.logits[:, -1]
         return last
+
+    def step(self, tokens: Sequence[Sequence[int]]) -> Tensor:
+        """Read each row's tokens; return the logits after each, [tokens of all rows, vocab]."""
+        ids = [token for row in tokens for token in row]
+        lengths = torch.tensor([len(row) for row in tokens], device=self.model.device)
+        width = max(len(row) for row in tokens)
+        places = [index * width + at for index, row in enumerate(tokens) for at in range(len(row))]
+        return self.forward(
+            Reading(
+                tokens=torch.tensor(ids, device=self.model.device),
+                positions=self.positions.repeat_interleave(lengths)
+                + torch.tensor(
+                    [at for row in tokens for at in range(len(row))], device=self.model.device
+                ),
+                places=torch.tensor(places, device=self.model.device),
+                rows=len(tokens),
+                width=width,
+            )
+        )
+
+    def settle(self, kept: list[int]) -> None:
+        """Of each row's tokens of the last step, keep the first kept[row]."""
+        self.positions = self.positions + torch.tensor(kept, device=self.model.device)
+
+    def keep(self, rows: list[int]) -> None:
+        """Let only these rows of the batch go on."""
+        index = torch.tensor(rows, device=self.model.device)
+        self.positions = self.positions[index]
+        self.select(index)
 
     @abstractmethod
     def hold(self, cache: DynamicCache, rows: int) -> None:
@@ -151,30 +236,18 @@ class _Decoder(ABC):
         """Get ready to step: all prompts are read."""
 
     @abstractmethod
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return the next logits [rows, vocab] after each row's token [rows]."""
+    def forward(self, reading: Reading) -> Tensor:
+        """Return the next logits [tokens, vocab] after each of the tokens."""
 
     @abstractmethod
     def select(self, rows: Tensor) -> None:
         """Let only these rows of the caches go on."""
 
-    def step(self, tokens: Tensor) -> Tensor:
-        """Give each row its token [rows]; return the next logits [rows, vocab]."""
-        logits = self.forward(tokens)
-        self.positions = self.positions + 1
-        return logits
-
-    def keep(self, rows: list[int]) -> None:
-        """Let only these rows of the batch go on."""
-        index = torch.tensor(rows, device=self.model.device)
-        self.positions = self.positions[index]
-        self.select(index)
-
 
 class _CopiedPromptDecoder(_Decoder):
     """For any architecture: each prompt's cache is computed once, copied for its rows.
 
-    Prompts are stepped one after the other, since their caches differ in length.
+    Prompts are stepped one after the other, since their caches differ in length, by one token.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -190,10 +263,11 @@ class _CopiedPromptDecoder(_Decoder):
     def start(self) -> None:
         """Nothing is due: the copies are ready."""
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        given = torch.stack((tokens, self.positions)).unsqueeze(2)
+    def forward(self, reading: Reading) -> Tensor:
+        given = torch.stack((reading.tokens, reading.positions)).unsqueeze(-1)
         logits = []
-        for cache, part in zip(self._caches, _split(given, self._rows), strict=True):
+        parts = torch.split(given, self._rows, dim=1)
+        for cache, part in zip(self._caches, parts, strict=True):
             if part.shape[1]:
                 out = self.model(part[0], past_key_values=cache, position_ids=part[1])
                 logits.append(out.logits[:, -1])
@@ -211,36 +285,40 @@ class _CopiedPromptDecoder(_Decoder):
 
 
 class _SharedPromptDecoder(_Decoder):
-    """For plain attention: each prompt's cache is held once, the rows' own tokens apart."""
+    """For plain layers: each prompt's cache is held once, the rows' own tokens apart."""
+
+    reads_guesses = True
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__(model)
-        model.set_attn_implementation(ATTENTION)
+        if model not in _lean_models:
+            _lean_models[model] = LeanModel(model)
+        self._lean = _lean_models[model]
         self._shared = SharedPrompts()
-        self._own = RowCache()
+        self._own: RowCache | None = None
+        self._width = 0
 
     def hold(self, cache: DynamicCache, rows: int) -> None:
         self._shared.add(cache, rows)
 
     def start(self) -> None:
-        self._own.open(self._shared)
+        self._own = RowCache(self._shared)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        out = self.model(
-            tokens.unsqueeze(1),
-            past_key_values=self._own,
-            position_ids=self.positions.unsqueeze(1),
-            shared_prompts=self._shared,
-        )
-        self._own.length += 1
-        logits: Tensor = out.logits[:, -1]
-        return logits
+    def forward(self, reading: Reading) -> Tensor:
+        self._width = reading.width
+        return self._lean(reading, self._shared, self._cache)
+
+    def settle(self, kept: list[int]) -> None:
+        super().settle(kept)
+        if self._width:  # the first tokens come from the prompts' own logits
+            self._cache.settle(torch.tensor(kept, device=self.model.device), self._width)
 
     def select(self, rows: Tensor) -> None:
         self._shared.keep(rows)
-        self._own.keep(rows)
+        self._cache.keep(rows)
 
-
-def _split(rows: Tensor, counts: list[int]) -> tuple[Tensor, ...]:
-    parts: tuple[Tensor, ...] = torch.split(rows, counts, dim=1)
-    return parts
+    @property
+    def _cache(self) -> RowCache:
+        if self._own is None:
+            raise RuntimeError("start() comes before the first step")
+        return self._own

@@ -57,6 +57,12 @@ def warm_start_pairs(
     return pairs[:count]
 
 
+def likely_replies() -> list[str]:
+    """Return replies to practice tasks, always the same, whose phrases a policy's will share."""
+    rng = random.Random("likely replies")
+    return [sample_workflow(rng, cases=_cases(rng, _practice(rng).public)).text for _ in range(40)]
+
+
 def _practice(rng: random.Random) -> WarmStartTask:
     task = practice_task(rng, problems=_MOST_CASES)
     return WarmStartTask(task.description, task.problems)
