@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tasks.options import Options
 from w4s.benchmarks.base import Benchmark
+from w4s.benchmarks.custom import TASK_SUFFIXES, read_task
 from w4s.benchmarks.registry import get_benchmark
 from w4s.config import Params
 from w4s.errors import W4SError
@@ -18,6 +19,7 @@ from w4s.task_check import (
     ROWS,
     Finding,
     all_problems,
+    check_decimals,
     check_endpoint,
     check_scorer,
     check_sizes,
@@ -56,6 +58,8 @@ async def _check(task: str, options: Options) -> list[Finding]:
     try:
         problems = await asyncio.to_thread(lambda: all_problems(get_benchmark(task)))
         _show(findings, [check_sizes(problems, params.benchmarks)])
+        if task.endswith(TASK_SUFFIXES):
+            _show(findings, check_decimals(read_task(Path(task)), problems))
         await _check_parts(task, problems, params, findings, folder=options.workspace(params).root)
     except W4SError as error:
         _show(findings, [Finding("task" if not findings else "next", False, str(error))])

@@ -6,12 +6,18 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import AdderBenchmark, FakeExecutor, fake_workbench
-from w4s.benchmarks.custom import load_task
+from w4s.benchmarks.custom import TaskParams, load_task
 from w4s.config import BenchmarkParams, load_params
 from w4s.errors import ConfigError, DataError
 from w4s.llm.base import CallFailed, ChatReply, ChatRequest
 from w4s.starter import write_starter
-from w4s.task_check import all_problems, check_endpoint, check_scorer, check_sizes
+from w4s.task_check import (
+    all_problems,
+    check_decimals,
+    check_endpoint,
+    check_scorer,
+    check_sizes,
+)
 from w4s.types import Problem, Score
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -79,6 +85,22 @@ def test_bad_rows_end_the_check_with_their_lines(tmp_path: Path) -> None:
     starter.data.write_text("question,answer\none,1\ntwo,zwei\n,3\n")
     with pytest.raises(DataError, match=r"(?s)2 of 3 rows.*data\.csv:3: .*'zwei'.*data\.csv:4"):
         all_problems(load_task(starter.task))
+
+
+def test_numbers_that_may_mean_two_things_are_asked_about() -> None:
+    """Once the task says how its numbers are written, or they say it themselves, nobody asks."""
+
+    def found(*answers: str, **more: str) -> list[str]:
+        values = {"data": "d.csv", "description": "Add up numbers.", "scorer": "numeric", **more}
+        problems = [Problem(f"p{i}", "b", "q", answer) for i, answer in enumerate(answers)]
+        return [one.text for one in check_decimals(TaskParams.model_validate(values), problems)]
+
+    (text,) = found("2.000", "5", "-1.500")
+    assert text.startswith("2 answers such as '2.000' may be written with a decimal point or")
+    assert "decimal: point, or comma" in text
+    assert found("2.000", "2.5") == found("2.000", "0.125") == found("5", "7") == []
+    assert found("2.000", decimal="point") == found("2.000", decimal="comma") == []
+    assert found("2.000", scorer="exact") == []
 
 
 def test_a_scorer_that_refuses_its_reference_is_found() -> None:

@@ -24,6 +24,7 @@ description: >-         # for the policy: what is asked, and which form an answe
   Add up items in a short story. The answer is a whole number.
 scorer: numeric         # exact, numeric, multiple_choice, contains, f1, json, unit_tests, judge,
                         # or module:function with the module beside this file
+# decimal: comma        # numeric: 1.234,5 and not 1,234.5
 # question: question    # other names of the two columns
 # answer: answer
 # judge:                # calls: the most that it is asked in all; base_url: where, if not at

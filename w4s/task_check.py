@@ -5,11 +5,12 @@ Finds what is wrong and says so; it neither writes splits nor searches.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from w4s.benchmarks.base import Benchmark, TooFewProblems
-from w4s.benchmarks.custom import benchmark_label
+from w4s.benchmarks.custom import TaskParams, benchmark_label
 from w4s.benchmarks.splits import SIMILAR_FROM
 from w4s.benchmarks.text import near_duplicates
 from w4s.config import BenchmarkParams
@@ -20,6 +21,7 @@ from w4s.workflow import builtin_workflow
 ROWS = 3
 _WORKFLOW = "direct"
 _SHOWN = 60
+_ONE_GROUP = re.compile(r"\s*-?[1-9]\d{0,2}\.\d{3}\s*")
 _COMPARED = 1_000  # questions; more would take minutes
 
 
@@ -62,6 +64,19 @@ def all_problems(benchmark: Benchmark) -> list[Problem]:
         return benchmark.problems(10**9, seed=0)
     except TooFewProblems as error:
         return benchmark.problems(error.available, seed=0)
+
+
+def check_decimals(params: TaskParams, problems: Sequence[Problem]) -> list[Finding]:
+    """Ask how numbers are written where the references leave it open: "2.000" may be 2 or 2000."""
+    dotted = [problem.answer for problem in problems if "." in problem.answer]
+    unsaid = params.scorer == "numeric" and params.decimal is None
+    if not unsaid or not dotted or not all(map(_ONE_GROUP.fullmatch, dotted)):
+        return []
+    text = (
+        f"{len(dotted)} answers such as {_cut(dotted[0])} may be written with a decimal point or "
+        "with a point between thousands. Say which in the task file: decimal: point, or comma."
+    )
+    return [Finding("scorer", False, text)]
 
 
 async def check_scorer(benchmark: Benchmark, problems: Sequence[Problem]) -> list[Finding]:

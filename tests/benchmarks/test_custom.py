@@ -292,6 +292,26 @@ def test_a_judges_reply_becomes_a_verdict(
     assert reason in verdict.reason
 
 
+def test_a_task_may_write_its_numbers_with_a_decimal_comma(tmp_path: Path) -> None:
+    """References as German spreadsheets write them, with semicolons between columns."""
+    data = "question;answer\nWas kostet es?;2.000\nUnd das?;12,5\n"
+    benchmark = load_task(task(tmp_path, scorer="numeric", data=data, decimal="comma"))
+    problems = {problem.answer: problem for problem in benchmark.problems(2, seed=0)}
+
+    def right(reference: str, answer: str) -> float:
+        return asyncio.run(benchmark.score(problems[reference], answer)).value
+
+    assert right("2.000", "2000") == right("2.000", "Es kostet 2.000 €.") == 1.0
+    assert right("2.000", "2") == right("12,5", "125") == 0.0
+    assert right("12,5", "12.5") == right("12,5", "12,50 €") == 1.0
+
+
+def test_how_numbers_are_written_concerns_the_numeric_scorer_alone(tmp_path: Path) -> None:
+    """It would be ignored otherwise."""
+    with pytest.raises(ConfigError, match="decimal goes with scorer: numeric, not 'exact'"):
+        load_task(task(tmp_path, scorer="exact", decimal="comma"))
+
+
 def test_the_judge_uses_its_own_model_at_temperature_zero(tmp_path: Path) -> None:
     """Model, criteria, question, reference and answer all reach the judge."""
     executor = replying('{"verdict": "right", "reason": ""}')

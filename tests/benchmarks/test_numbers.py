@@ -93,18 +93,18 @@ def test_texts_without_a_number(text: str) -> None:
     assert final_number(text) is None
 
 
-def test_percentages_and_dotted_thousands_mean_two_things() -> None:
-    """50% may be 50 or 0.5; 2.125 may be 2125 only where that is asked for."""
+def test_percentages_and_single_groups_mean_two_things() -> None:
+    """50% may be 50 or 0.5; 2.125 may be 2125 only where a comma is the decimal sign."""
     spelled = final_number("50 percent of them")
     assert spelled is not None
     assert spelled.values == (50, Fraction(1, 2))
-    percent, dotted = final_number("50%"), final_number("2.125", dotted_thousands=True)
+    percent, dotted = final_number("50%"), final_number("2.125", decimal_comma=True)
     plain = final_number("2.125")
     assert percent is not None
     assert dotted is not None
     assert plain is not None
     assert percent.values == (50, Fraction(1, 2))
-    assert dotted.values == (Fraction(17, 8), 2125)
+    assert dotted.values == (2125, Fraction(17, 8))
     assert plain.values == (Fraction(17, 8),)
 
 
@@ -171,7 +171,7 @@ def test_decimals_are_read_exactly(number: object) -> None:
 @given(st.text(max_size=80))
 def test_no_text_makes_the_reader_raise(text: str) -> None:
     """Whatever a workflow answers, reading it gives a number or nothing."""
-    reading = final_number(text, dotted_thousands=True)
+    reading = final_number(text, decimal_comma=True)
     assert reading is None or reading.values
 
 
@@ -205,3 +205,51 @@ def test_a_number_of_millions_may_mean_itself_or_all_of_it() -> None:
     assert reading is not None
     assert reading.values == (Fraction(5, 2), Fraction(2_500_000))
     assert exact_number("2 million") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("2.000", (2000, 2)),
+        ("Die Antwort ist 2.000 €.", (2000, 2)),
+        ("2,000", (2, 2000)),
+        ("0,125", (Fraction(1, 8),)),
+        ("0.125", (Fraction(1, 8),)),
+        ("2,5", (Fraction(5, 2),)),
+        ("Es kostet 18,00 US-Dollar.", (18,)),
+        ("2000,00", (2000,)),
+        ("2.000,00", (2000,)),
+        ("1.234.567", (1234567,)),
+        ("1,234,567", (1234567,)),
+        ("Ответ: 57 500 долларов.", (57500,)),
+        ("Il gagne 57 500,50 $ par an.", (Fraction(115001, 2),)),
+        ("En 2019 300 personas", (300,)),
+        ("-2.000", (-2000, -2)),
+        ("17.5", (Fraction(35, 2),)),
+    ],
+)
+def test_a_decimal_comma_turns_points_and_commas_round(
+    text: str, values: tuple[Fraction | int, ...]
+) -> None:
+    """A spelling that may mean two things keeps both, the language's own first."""
+    reading = final_number(text, decimal_comma=True)
+    assert reading is not None
+    assert reading.values == values
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2.000", 2000),
+        ("1.234,5", Fraction(2469, 2)),
+        ("2,125", Fraction(17, 8)),
+        ("12,5 €", Fraction(25, 2)),
+        ("3/4", Fraction(3, 4)),
+        ("zwei", None),
+    ],
+)
+def test_a_reference_with_a_decimal_comma_has_one_value(
+    text: str, value: Fraction | int | None
+) -> None:
+    """The file says how its numbers are written, so nothing is left open."""
+    assert exact_number(text, decimal_comma=True) == value

@@ -236,14 +236,38 @@ def test_gsm_plus_rounds_and_knows_unanswerable_questions(
     assert score("gsm_plus", Problem("p", "gsm_plus", "q", reference), answer) == value
 
 
-@pytest.mark.parametrize("answer", ["২,১২৫", "2.125 Dollar", "2 125 $", "答案：2125", "２１２５"])
+@pytest.mark.parametrize("answer", ["২,১২৫", "2 125 $", "答案：2125", "２１２５"])
 def test_mgsm_reads_numbers_of_every_script(answer: str) -> None:
-    """Bengali and full-width digits, dotted and spaced thousands are the same number."""
+    """Bengali and full-width digits and spaced thousands are the same number."""
     assert score("mgsm", Problem("p", "mgsm", "q", "2125"), answer) == 1
 
 
+@real_rows
+@pytest.mark.parametrize("language", mgsm.LANGUAGES)
+def test_mgsm_reads_numbers_as_each_language_writes_them(language: str) -> None:
+    """Every real answer, in the forms of its language, is right, and the next number is not.
+
+    A point between thousands is one in German, Spanish, French and Russian alone.
+    """
+    own = [one for one in all_problems("mgsm") if one.data["language"] == language]
+    assert len(own) == 250
+    comma = language in mgsm.DECIMAL_COMMA
+    for problem in own:
+        number = int(problem.answer)
+        english = f"{number:,}"
+        forms = [str(number), english, f"{number}.00"]
+        local = [english.replace(",", "."), english.replace(",", " "), f"{number},00"]
+        for form in (*forms, *(local if comma else ())):
+            for text in (form, f"= {form} $", f"Die Antwort ist {form} €."):
+                assert mgsm.score(problem, text).value == 1, text
+                wrong = text.replace(form, str(number + 1))
+                assert mgsm.score(problem, wrong).value == 0, wrong
+        if number >= 1000 and not comma:
+            assert mgsm.score(problem, local[0]).value == 0
+
+
 def test_gsm8k_does_not_take_a_dot_for_a_thousands_separator() -> None:
-    """What MGSM allows would be a wrong number in an English answer."""
+    """What MGSM allows in German would be a wrong number in an English answer."""
     assert numeric("2125", "2.125").value == 0
 
 

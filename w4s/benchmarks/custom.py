@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -42,7 +42,6 @@ HUB_PREFIX = "hub:"
 SCORERS = (*ROW_READERS, "module:function")
 _PAIRWISE: Mapping[str, Callable[[str, str], Score]] = {
     "exact": exact,
-    "numeric": numeric,
     "contains": contains,
     "f1": f1,
     "json": json_equal,
@@ -64,7 +63,10 @@ class JudgeParams(BaseModel):
 
 
 class TaskParams(BaseModel):
-    """A task file. `question` and `answer` name the columns; the other names are fixed."""
+    """A task file. `question` and `answer` name the columns; the other names are fixed.
+
+    `decimal` says how the numbers of the scorer `numeric` are written; unsaid is `point`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,6 +75,7 @@ class TaskParams(BaseModel):
     scorer: str
     question: str = "question"
     answer: str = "answer"
+    decimal: Literal["point", "comma"] | None = None
     judge: JudgeParams = JudgeParams()
 
 
@@ -95,12 +98,16 @@ def load_task(
         name or str(path),
         description=params.description,
         tables=lambda: _tables(params, path.parent),
-        read_row=row_reader(params.scorer, Columns(params.question, params.answer)),
+        read_row=row_reader(params.scorer, _columns(params)),
         score=_score(params, path=path, runner=runner, executor=executor),
         scorer_revision=_revision(params, path.parent),
         of_ones_own=True,
     )
     return CodeBenchmark(rows, runner) if params.scorer == "unit_tests" else rows
+
+
+def _columns(params: TaskParams) -> Columns:
+    return Columns(params.question, params.answer, decimal_comma=params.decimal == "comma")
 
 
 def benchmark_label(name: str) -> str:
@@ -145,6 +152,8 @@ def read_task(path: Path) -> TaskParams:
         raise ConfigError(
             f"{path}: scorer: unknown scorer {params.scorer!r}. Known: {', '.join(SCORERS)}."
         )
+    if params.decimal is not None and params.scorer != "numeric":
+        raise ConfigError(f"{path}: decimal goes with scorer: numeric, not {params.scorer!r}.")
     return params
 
 
@@ -175,6 +184,11 @@ def _score(
         compare = _PAIRWISE[params.scorer]
         return immediate(lambda problem, answer: compare(problem.answer, answer))
     match params.scorer:
+        case "numeric":
+            comma = params.decimal == "comma"
+            return immediate(
+                lambda problem, answer: numeric(problem.answer, answer, decimal_comma=comma)
+            )
         case "multiple_choice":
             return immediate(_score_choice)
         case "unit_tests":

@@ -21,10 +21,11 @@ from w4s.benchmarks.row_benchmark import BadRowError, Item, ReadRow, column
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of the question and of the reference answer."""
+    """The columns of the question and of the reference answer, and how its numbers are written."""
 
     question: str
     answer: str
+    decimal_comma: bool = False
 
 
 def row_reader(scorer: str, columns: Columns) -> ReadRow:
@@ -43,10 +44,11 @@ def _plain(row: Mapping[str, Any], columns: Columns) -> Item:
 
 def _numeric(row: Mapping[str, Any], columns: Columns) -> Item:
     item = _plain(row, columns)
-    if exact_number(item.answer) is None:
+    if exact_number(item.answer, decimal_comma=columns.decimal_comma) is None:
+        form = "1.234,5" if columns.decimal_comma else "1,234.5"
         raise BadRowError(
             f"column {columns.answer!r} is no number: {item.answer[:60]!r} "
-            "(one number without a unit is due, such as 1,234.5 or 3/4)"
+            f"(one number without a unit is due, such as {form} or 3/4)"
         )
     return item
 

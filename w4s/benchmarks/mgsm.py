@@ -2,8 +2,10 @@
 
 Home: `juletxara/mgsm`, one configuration a language, split test; all languages together, as in
 the paper. A problem and its translations may therefore lie in different splits. Metric: the
-final number equals the answer, in the digits of any script; answers are whole, so that "2.125"
-may be written for 2125 as German and Spanish do. Source: Shi et al., arXiv 2210.03057.
+final number equals the answer, in the digits of any script. Answers to German, Spanish, French
+and Russian problems may be written as these languages do: "2.000", "2 000" and "2000,00" are
+2000 there. The authors' scorer and simple-evals strip commas only, and would count them as
+wrong; "2.000" for the answer 2 is right with them and here. Source: Shi et al., arXiv 2210.03057.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from w4s.benchmarks.numbers import exact_number
 from w4s.benchmarks.row_benchmark import BadRowError, Item, RowBenchmark, column, immediate
 from w4s.benchmarks.rows import Row, Source, Table, read_source
 from w4s.benchmarks.scorers import numeric
+from w4s.types import Problem, Score
 
+DECIMAL_COMMA = frozenset({"de", "es", "fr", "ru"})
 LANGUAGES = ("bn", "de", "en", "es", "fr", "ja", "ru", "sw", "te", "th", "zh")
 HUB = "juletxara/mgsm"
 REVISION = "b2f13d426afe3be8d69a7e739b36724db8b66bbc"
@@ -34,10 +38,14 @@ def mgsm(*, data_dir: Path | None = None) -> RowBenchmark:
         description=DESCRIPTION,
         tables=lambda: [_table(language, data_dir) for language in LANGUAGES],
         read_row=read_row,
-        score=immediate(
-            lambda problem, answer: numeric(problem.answer, answer, dotted_thousands=True)
-        ),
+        score=immediate(score),
     )
+
+
+def score(problem: Problem, answer: str) -> Score:
+    """Judge a number, written as in the problem's language or as in English."""
+    comma = problem.data.get("language") in DECIMAL_COMMA
+    return numeric(problem.answer, answer, decimal_comma=comma)
 
 
 def source(language: str) -> Source:

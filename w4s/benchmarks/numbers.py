@@ -4,6 +4,11 @@ Reads thousands separators ("1,234", "1 234", "1.234.567", "12,34,567", "1'234")
 fractions ("3/4", "1 1/2", "½", `-\frac{3}{4}`), scientific notation, currency signs, units around
 the number, percent signs, Bengali and full-width digits, "minus", "million". Does not read other
 number words.
+
+A point is the decimal point and a comma groups thousands, as the scorers of GSM8K and MGSM read
+them, but where two groups or both signs leave no doubt. With `decimal_comma` it is the other way
+round, as German, Spanish, French and Russian write: "2,5" is 2.5, "1 234,50" is 1234.5, and
+"2.125" or "2,125", which models spell in the English way too, may mean either.
 """
 
 from __future__ import annotations
@@ -39,14 +44,19 @@ _UNIT_POWER = re.compile(r"(?<=[A-Za-z])\s*\^\s*\{?\s*\d+\s*\}?")
 _MINUS = re.compile(r"(?<!\d )\b(?:minus|negative)\s+(?=[$€£¥₹]?\d)", re.IGNORECASE)
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _SPACED = re.compile(r"[+-]?\d{1,3}(?: \d{3})+(?![\d/]|[.,]\d)")
-_DOTTED = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+")
+_ONE_GROUP = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
+# with a decimal comma: groups by spaces; then a comma that cannot stand before a group of three
+_SPACE_GROUPS = re.compile(r"(?<![A-Za-z\d.,])[1-9]\d{0,2}(?: \d{3})+(?!\d)")
+_COMMA = re.compile(r"(?<![A-Za-z\d.,])(?:(\d+),(\d{1,2}|\d{4,})|(0|\d{4,}),(\d+))(?![.,]?\d)")
 # words that announce the final answer in the eleven languages of MGSM (simple-evals' list)
 _CUES = (
     r"####|(?:final\s+)?answer(?:\s+is)?|antwort|respuesta|réponse|ответ|jibu|答え|答案|উত্তর|"
     r"సమాధానం|คำตอบ"
 )
 # the rest of the line is looked at, not taken: it may hold a later announcement
-_CUE = re.compile(rf"(?:{_CUES})(?:\s+is)?\s*[:=]?\s*(?=([^\n]*))", re.IGNORECASE)
+_CUE = re.compile(
+    rf"(?:{_CUES})(?:\s+(?:is|ist|lautet|es|est)\b)?\s*[:=]?\s*(?=([^\n]*))", re.IGNORECASE
+)
 _REASON = re.compile(r"[,;]\s+(?=[A-Za-z])|\b(?:because|since|as)\b")
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)|\d+)"
 _NUMBER = re.compile(
@@ -66,31 +76,39 @@ class Reading:
     values: tuple[Fraction, ...]
 
 
-def final_number(answer: str, *, dotted_thousands: bool = False) -> Reading | None:
+def final_number(answer: str, *, decimal_comma: bool = False) -> Reading | None:
     r"""Return the number that `answer` ends up with, or None where it has none.
 
     In this order: the whole answer; the last `\boxed{}`; what follows the last "####" or
     "answer is"; the last number of the text. A percentage may mean itself or a hundredth.
-    With `dotted_thousands`, "2.125" may also mean 2125.
     """
     text = _plain(answer[-MAX_CHARACTERS:])
+    text = _with_points(text) if decimal_comma else text
     inner = boxed(text)
     for part in (text, inner, _announced(text)):
-        reading = _whole(part, dotted_thousands) if part is not None else None
+        reading = _whole(part, decimal_comma) if part is not None else None
         if reading is not None:
             return reading
     announced = _announced(text)
     for part, first in ((inner, False), (announced, True), (text, False)):
         matches = list(_NUMBER.finditer(part)) if part is not None else []
         if matches:
-            return _reading(matches[0 if first else -1], dotted_thousands)
+            return _reading(matches[0 if first else -1], decimal_comma)
     return None
 
 
-def exact_number(text: str) -> Fraction | None:
-    """Return the value of a text that is one number and nothing else ("1,234.5", "3/4")."""
-    match = _NUMBER.fullmatch(_plain(text).strip().rstrip("€£¥₹").rstrip())
-    return _value(match) if match and not match["scale"] else None
+def exact_number(text: str, *, decimal_comma: bool = False) -> Fraction | None:
+    """Return the value of a text that is one number and nothing else ("1,234.5", "3/4").
+
+    With `decimal_comma` "2.125" is 2125, and "2,125" is 2.125.
+    """
+    plain = _plain(text)
+    plain = (_with_points(plain) if decimal_comma else plain).strip().rstrip("€£¥₹").rstrip()
+    match = _NUMBER.fullmatch(plain)
+    if match is None or match["scale"]:
+        return None
+    reading = _reading(match, decimal_comma)
+    return reading.values[0] if reading else None
 
 
 def _plain(text: str) -> str:
@@ -108,6 +126,12 @@ def _plain(text: str) -> str:
     text = _UNIT_POWER.sub("", _UNIT_TEXT.sub(r" \1", text))
     text = _MINUS.sub("-", text)
     return text.replace("\\$", "$").replace("\\ ", " ").replace("**", "").replace("*", " * ")
+
+
+def _with_points(text: str) -> str:
+    """Write decimal points for the commas that can only be decimal ones, and join groups."""
+    text = _SPACE_GROUPS.sub(lambda match: match.group().replace(" ", ""), text)
+    return _COMMA.sub(lambda match: match.group().replace(",", "."), text)
 
 
 def _ascii_digit(character: str) -> str:
@@ -136,16 +160,16 @@ def _announced(text: str) -> str | None:
     return (after if _NUMBER.search(after) else part).strip()
 
 
-def _whole(text: str, dotted_thousands: bool) -> Reading | None:
+def _whole(text: str, decimal_comma: bool) -> Reading | None:
     text = text.strip().strip("$€£¥₹ ").rstrip(".").strip()
     spaced = _SPACED.match(text)
     if spaced and not any(map(str.isdigit, text[spaced.end() :])):
         return Reading(spaced.group(), (Fraction(spaced.group().replace(" ", "")),))
     match = _NUMBER.fullmatch(text)
-    return _reading(match, dotted_thousands) if match else None
+    return _reading(match, decimal_comma) if match else None
 
 
-def _reading(match: re.Match[str], dotted_thousands: bool) -> Reading | None:
+def _reading(match: re.Match[str], decimal_comma: bool) -> Reading | None:
     value = _value(match)
     if value is None:
         return None
@@ -154,9 +178,9 @@ def _reading(match: re.Match[str], dotted_thousands: bool) -> Reading | None:
         values.append(value / 100)
     if match["scale"]:
         values.append(value * _SCALES[match["scale"].casefold()])
-    if dotted_thousands and match["decimal"] and _DOTTED.fullmatch(match["decimal"]):
-        sign = -1 if value < 0 else 1
-        values.append(Fraction(sign * int(match["decimal"].replace(".", ""))))
+    if decimal_comma and match["decimal"] and _ONE_GROUP.fullmatch(match["decimal"]):
+        other = value * 1000 if "." in match["decimal"] else value / 1000
+        values.insert(0, other)
     return Reading(match.group().strip(), tuple(values))
 
 

@@ -64,17 +64,19 @@ def numeric(
     *,
     absolute: Fraction = Fraction(0),
     relative: Fraction = Fraction(0),
-    dotted_thousands: bool = False,
+    decimal_comma: bool = False,
 ) -> Score:
     """Compare the answer's final number with the reference, exactly but for a tolerance.
 
-    Equal where |answer - reference| <= max(absolute, relative * |reference|).
+    Equal where |answer - reference| <= max(absolute, relative * |reference|). With
+    `decimal_comma` both are written as in German; a spelling that may mean two things counts as
+    either in an answer.
     Raises ValueError where the reference is no number.
     """
-    due = exact_number(reference)
+    due = exact_number(reference, decimal_comma=decimal_comma)
     if due is None:
         raise ValueError(f"the reference {reference!r} is not a number")
-    reading = final_number(answer, dotted_thousands=dotted_thousands)
+    reading = final_number(answer, decimal_comma=decimal_comma)
     if reading is None:
         return Score(0.0, None, f"no number in the answer {answer.strip()[-80:]!r}")
     tolerance = max(absolute, relative * abs(due))
