@@ -149,7 +149,7 @@ def _show_table(console: Console, file: Path) -> None:
         if first and before is not None:
             table.add_section()
         before = row["benchmark"]
-        seen = "" if row["seen"] else " (unseen)"
+        seen = " (unseen)" if row["seen"] is False else ""
         table.add_row(
             row["benchmark"] + seen if first else "",
             row["method"],

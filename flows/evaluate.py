@@ -19,7 +19,7 @@ from tasks.evaluate import (
 )
 from tasks.methods import finished_methods
 from tasks.options import PARAMS_FILE
-from tasks.policies import PolicyChoice, searching_policies
+from tasks.policies import PolicyChoice, searching_policies, trained_on
 from tasks.results import Method, make_row, write_results
 from tasks.searches import Searches, read_searches
 from tasks.spread import run_items
@@ -79,7 +79,7 @@ async def _test(context: Context, method: Method) -> tuple[ResultRow, TestResult
     row = make_row(
         method,
         result,
-        seen=method.benchmark in context.params.benchmarks.seen,
+        seen=trained_on(context.params, method.benchmark),
         seconds=float(outcome.value["seconds"]),
     )
     context.progress.item(label, f"test accuracy {row.accuracy:.2f}", cached=outcome.cached)

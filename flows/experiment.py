@@ -22,11 +22,12 @@ from flows.warm_start import warm_start_stage
 from tasks.context import Context
 from tasks.experiments import Entry, entries, make_cell, transfer_entries, write_experiment
 from tasks.options import PARAMS_FILE
-from tasks.policies import searching_policies
+from tasks.policies import searching_policies, trained_on
 from tasks.results import compare_policies
 from tasks.searches import Searches, read_searches
 from tasks.transfer import ExecutorChoice, check_executors, choose_executor
 from tasks.variants import open_variant, with_other_executor
+from w4s.config import Params
 from w4s.experiments.cells import Cell
 from w4s.experiments.plan import Changes, Experiment, check_experiment, get_experiment, vary
 
@@ -50,10 +51,8 @@ async def run_experiment(context: Context, name: str) -> None:
                 continue
             if experiment.first_candidates and params.evaluate.first_candidates > 0:
                 comparisons[variant.label] = await _compare(searching, searches)
-            seen = context.params.benchmarks.seen
-            cells += await _test(
-                searching, entries(searching, searches), variant=variant.label, seen=seen
-            )
+            chosen = entries(searching, searches)
+            cells += await _test(searching, chosen, context.params, variant=variant.label)
     write_experiment(context, experiment, cells, comparisons=comparisons)
 
 
@@ -93,12 +92,15 @@ async def _compare(context: Context, searches: Searches) -> dict[str, Any]:
 
 
 async def _test(
-    context: Context, chosen: Sequence[Entry], *, variant: str, seen: Sequence[str]
+    context: Context, chosen: Sequence[Entry], whole: Params, *, variant: str
 ) -> list[Cell]:
+    """Test the chosen methods; `whole` says which benchmarks training saw."""
     context.progress.stage("test", len(chosen))
     tested = await test_methods(context, [entry.method for entry in chosen])
     return [
-        make_cell(context, entry, one, variant=variant, seen=entry.method.benchmark in seen)
+        make_cell(
+            context, entry, one, variant=variant, seen=trained_on(whole, entry.method.benchmark)
+        )
         for entry, one in zip(chosen, tested, strict=True)
     ]
 
@@ -111,8 +113,7 @@ async def _transfer(
     for index, executor in enumerate(executors):
         chosen = transfer_entries(context, searches, searched=index == 0)
         async with with_other_executor(context, executor) as own:
-            seen = context.params.benchmarks.seen
-            cells += await _test(own, chosen, variant=executor.label, seen=seen)
+            cells += await _test(own, chosen, context.params, variant=executor.label)
     return cells
 
 

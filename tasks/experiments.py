@@ -88,7 +88,7 @@ def make_cell(
     tested: tuple[ResultRow, TestResult],
     *,
     variant: str,
-    seen: bool,
+    seen: bool | None,
 ) -> Cell:
     """Return the cell of a tested entry, with a run of its own in MLflow."""
     row, result = tested

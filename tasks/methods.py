@@ -31,7 +31,10 @@ def finished_methods(params: Params, searches: Searches) -> list[Method]:
     policies = dict.fromkeys(search.policy for search in searches.searches)
     methods: list[Method] = []
     for benchmark in params.benchmarks.all:
-        methods += [baseline_method(benchmark, name) for name in params.evaluate.baselines]
+        methods += [
+            _measured(baseline_method(benchmark, name), name, searches)
+            for name in params.evaluate.baselines
+        ]
         methods.append(example_method(benchmark, searches))
         for policy in policies:
             method = search_method(searches.of(benchmark, policy))
@@ -46,6 +49,12 @@ def baseline_method(benchmark: str, name: str) -> Method:
     workflow = builtin_workflow(WORKFLOW if alone else name)
     label = _BASELINES.get(name, name.replace("_", " "))
     return Method(benchmark, label, workflow.code, alone=alone)
+
+
+def _measured(method: Method, name: str, searches: Searches) -> Method:
+    """Return a baseline with its validation accuracy, where it was measured as an example."""
+    own = [e for e in searches.examples if (e.benchmark, e.example) == (method.benchmark, name)]
+    return replace(method, validation=own[0].accuracy) if own else method
 
 
 def example_method(benchmark: str, searches: Searches) -> Method:

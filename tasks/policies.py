@@ -27,6 +27,14 @@ class PolicyChoice:
         return file_sha256(self.adapter) if self.adapter else "none"
 
 
+def trained_on(params: Params, benchmark: str) -> bool | None:
+    """Return whether training sees `benchmark`, None where nothing is trained.
+
+    A policy behind an endpoint was trained elsewhere: the parameters say on what.
+    """
+    return benchmark in params.benchmarks.seen if params.train.objectives else None
+
+
 def starting_policy(params: Params, workspace: Workspace) -> PolicyChoice:
     """Return the policy that collects: the endpoint's, the warm-started or the untrained one."""
     if params.policy.base_url is not None:

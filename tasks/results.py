@@ -44,7 +44,7 @@ class Method:
     alone: bool = False
 
 
-def make_row(method: Method, result: TestResult, *, seen: bool, seconds: float) -> ResultRow:
+def make_row(method: Method, result: TestResult, *, seen: bool | None, seconds: float) -> ResultRow:
     """Return the table's row for a tested method."""
     return ResultRow(
         benchmark=benchmark_label(method.benchmark),

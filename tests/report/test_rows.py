@@ -1,7 +1,9 @@
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
+from w4s.report.curves import mean_curve, search_curve
 from w4s.report.pictures import draw_accuracies, draw_histogram, draw_lines, draw_searches
 from w4s.report.rows import HEADINGS, ResultRow, cells, to_csv, to_markdown
 from w4s.search import Iteration, SearchResult
@@ -21,6 +23,14 @@ def test_markdown_has_a_line_for_each_row() -> None:
     lines = to_markdown([ROW, ROW]).splitlines()
     assert len(lines) == 4
     assert {line.count("|") for line in lines} == {len(HEADINGS) + 1}
+
+
+def test_a_table_of_a_search_alone_claims_no_training() -> None:
+    """Nothing was trained on, so there is nothing to say about it."""
+    row = replace(ROW, seen=None)
+    heading, _, line = to_markdown([row]).splitlines()
+    assert heading.startswith("| benchmark | method |")
+    assert line.startswith("| gcd | search (rwr) |")
 
 
 def test_csv_keeps_figures_in_full() -> None:
@@ -52,3 +62,41 @@ def test_curves_and_histograms_are_drawn(tmp_path: Path) -> None:
     draw_histogram(tmp_path / "h.png", [0.0, 0.5, 1.0], label="reward")
     assert (tmp_path / "l.png").read_bytes().startswith(PNG)
     assert (tmp_path / "h.png").read_bytes().startswith(PNG)
+
+
+def result(*best: float, sampled: int = 1) -> SearchResult:
+    """A search from 0.1 on, with `sampled` candidates in each iteration."""
+    steps = tuple(
+        Iteration(i, value, value, 1.0, (), "code", (value,) * sampled)
+        for i, value in enumerate(best)
+    )
+    return SearchResult("b", "p", 0, "c", best[-1], 0, 0.1, steps, Usage())
+
+
+def test_searches_compare_by_candidates_and_may_end_early(tmp_path: Path) -> None:
+    """Two of four candidates take as long as eight; a search that spent its budget keeps its best.
+
+    The mean of seeds is drawn to the end of the longest.
+    """
+    wide, narrow = search_curve(result(0.2, 0.4, sampled=4)), search_curve(result(0.2))
+    assert wide.points == [(0, 0.1), (4, 0.2), (8, 0.4)]
+    assert narrow.points == [(0, 0.1), (1, 0.2)]
+    early, late = result(0.3), result(0.5, 0.7)
+    mean = mean_curve([search_curve(early), search_curve(late)])
+    assert [round(value, 3) for _, value in mean] == [0.1, 0.4, 0.5]
+    draw_searches(tmp_path / "s.png", {"warm": [early, late], "adas": [result(0.3, sampled=0)]})
+    assert (tmp_path / "s.png").read_bytes().startswith(PNG)
+
+
+def test_more_methods_than_colours_are_drawn_apart(tmp_path: Path) -> None:
+    """A line each with its name, where two bars would have one colour."""
+    rows = [replace(ROW, method=f"method {i}") for i in range(15)]
+    draw_accuracies(tmp_path / "few.png", rows[:7])
+    draw_accuracies(tmp_path / "many.png", rows)
+    heights = [_height(tmp_path / name) for name in ("few.png", "many.png")]
+    assert heights == [int(4.2 * 120), int((0.9 + 0.2 * 15) * 120)]
+
+
+def _height(path: Path) -> int:
+    """The height of a PNG in pixels."""
+    return int.from_bytes(path.read_bytes()[20:24], "big")

@@ -130,7 +130,7 @@ def test_the_table_compares_baselines_examples_and_every_policy(context: Context
         "search, trained policy (rwr)",
     ]
     assert [method.benchmark for method in methods] == ["chain_sum"] * 5 + ["gcd"] * 5
-    assert [method.validation for method in methods[:5]] == [None, None, 0.25, 0.5, 0.75]
+    assert [method.validation for method in methods[:5]] == [0.0, 0.25, 0.25, 0.5, 0.75]
     assert methods[4].code == CODE
 
 

@@ -12,14 +12,15 @@ class Cell:
     """One test. `scores` are in the order of the test split, so that tests can be paired.
 
     `method` is the machine's name, `label` the reader's; `seed` is the search's, None where nothing
-    was searched. `validation` is the accuracy by which the workflow was chosen, `curve` the best
-    validation accuracy before and after each iteration. `usage` is the test's, `search_usage` that
-    of finding the workflow; USD are None where no price is known. `run_id` is MLflow's.
+    was searched. `seen` is whether training saw the benchmark, None where nothing was trained.
+    `validation` is the accuracy by which the workflow was chosen, `curve` the best validation
+    accuracy before and after each iteration. `usage` is the test's, `search_usage` that of finding
+    the workflow; USD are None where no price is known. `run_id` is MLflow's.
     """
 
     variant: str
     benchmark: str
-    seen: bool
+    seen: bool | None
     method: str
     label: str
     seed: int | None

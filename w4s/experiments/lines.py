@@ -22,8 +22,8 @@ from w4s.statistics import (
 
 POOLS: tuple[tuple[str, Callable[[Cell], bool]], ...] = (
     ("all benchmarks", lambda _: True),
-    ("all seen ones", lambda cell: cell.seen),
-    ("all unseen ones", lambda cell: not cell.seen),
+    ("all seen ones", lambda cell: cell.seen is True),
+    ("all unseen ones", lambda cell: cell.seen is False),
 )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from w4s.experiments.cells import Cell
 from w4s.experiments.lines import POOLS, Line
 from w4s.experiments.plan import Shape, turns_label
+from w4s.report.curves import Curve
 from w4s.report.pictures import (
-    Curve,
     Point,
     draw_curves,
     draw_intervals,

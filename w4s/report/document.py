@@ -8,6 +8,7 @@ from html import escape
 
 from w4s.report.charts import Line, histogram, interval_bar, legend, line_chart
 from w4s.report.contents import Contents, NamedSearch
+from w4s.report.curves import mean_curve, search_curve
 from w4s.report.failures import broken_attempts, candidates, failed_problems
 from w4s.report.page import (
     Cell,
@@ -56,8 +57,11 @@ def _summary(contents: Contents) -> str:
     means = group_means(contents.rows, contents.scores, seed=contents.seed)
     if not means:
         return ""
-    seen = [_mean_row(mean) for mean in means if mean.seen]
-    unseen = [_mean_row(mean) for mean in means if not mean.seen]
+    titles = {
+        None: "",  # nothing was trained
+        True: "<h3>Benchmarks that training saw</h3>",
+        False: "<h3>Benchmarks that it did not see</h3>",
+    }
     headings = (
         "method",
         "test accuracy [95 %]",
@@ -67,10 +71,9 @@ def _summary(contents: Contents) -> str:
         "benchmarks",
     )
     parts = [paragraph("Held-out problems of all benchmarks together, by method.")]
-    if seen:
-        parts += ["<h3>Benchmarks that training saw</h3>", table(headings, seen)]
-    if unseen:
-        parts += ["<h3>Benchmarks that it did not see</h3>", table(headings, unseen)]
+    for seen, title in titles.items():
+        own = [_mean_row(mean) for mean in means if mean.seen is seen]
+        parts += [title, table(headings, own)] if own else []
     return section("In short", *parts, _first(contents))
 
 
@@ -115,7 +118,7 @@ def _results(rows: Sequence[ResultRow]) -> str:
     for number, row in enumerate(rows):
         if row.benchmark != before:
             starts.append(number)
-        label = row.benchmark + ("" if row.seen else " (unseen)")
+        label = row.benchmark + (" (unseen)" if row.seen is False else "")
         lines.append(
             (
                 label if row.benchmark != before else "",
@@ -163,21 +166,20 @@ def _curves(searches: Sequence[NamedSearch]) -> str:
             figure(
                 benchmark,
                 line_chart(
-                    lines, x_label="iteration", y_label="best validation", y_range=(0.0, 1.0)
+                    lines, x_label="candidates", y_label="best validation", y_range=(0.0, 1.0)
                 ),
             )
         )
-    note = "Iteration 0 is the example that the search starts from; thin lines are seeds."
+    note = "At 0 is the example that the search starts from; thin lines are seeds."
     return section("Searches", paragraph(note, soft=True), legend(colours), charts(drawn))
 
 
 def _policy_lines(results: Sequence[SearchResult], colour: int) -> list[Line]:
-    curves = [[r.example_accuracy, *(step.best for step in r.iterations)] for r in results]
+    curves = [search_curve(result) for result in results]
     if not curves:
         return []
-    mean = [sum(values) / len(values) for values in zip(*curves, strict=False)]
-    thin = [Line(list(enumerate(curve)), colour, thin=True) for curve in curves if len(curves) > 1]
-    return [*thin, Line(list(enumerate(mean)), colour)]
+    thin = [Line(curve.points, colour, thin=True) for curve in curves if len(curves) > 1]
+    return [*thin, Line(mean_curve(curves), colour)]
 
 
 def _training(contents: Contents) -> str:

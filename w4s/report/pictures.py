@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from w4s.benchmarks.custom import benchmark_label
 from w4s.files import atomic_write_bytes
+from w4s.report.curves import Curve, mean_curve, search_curve
 from w4s.report.rows import ResultRow
 from w4s.search import SearchResult
 
@@ -18,15 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DPI = 120
+_ACROSS = "test accuracy (95 % interval)"
 _COLOURS = ("#9aa0a6", "#5f6368", "#f29900", "#1a73e8", "#188038", "#a142f4", "#d93025")
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """The best validation accuracy of one search: before it, then after each iteration."""
-
-    benchmark: str
-    best: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,48 +33,71 @@ class Point:
 
 
 def draw_accuracies(path: Path, rows: Sequence[ResultRow]) -> None:
-    """Draw test accuracy with its interval: a group of bars a benchmark, a colour a method."""
+    """Draw test accuracy with its interval: a group of bars a benchmark, a colour a method.
+
+    More methods than colours are drawn as a panel a benchmark, with a line a method.
+    """
     benchmarks = list(dict.fromkeys(row.benchmark for row in rows))
     methods = list(dict.fromkeys(row.method for row in rows))
+    unseen = {row.benchmark for row in rows if row.seen is False}
+    if len(methods) > len(_COLOURS):
+        panels: dict[str, dict[str, Point]] = {}
+        for row in rows:
+            name = f"{row.benchmark} (unseen)" if row.benchmark in unseen else row.benchmark
+            point = Point(0.0, row.accuracy, row.low, row.high)
+            panels.setdefault(name, {})[row.method] = point
+        draw_intervals(path, panels, across=_ACROSS)
+        return
     figure, axes = _figure(width=max(6.0, 1.6 * len(benchmarks)), height=4.2)
-    width = 0.8 / max(len(methods), 1)
     for index, method in enumerate(methods):
         own = [row for row in rows if row.method == method]
-        centres = [benchmarks.index(row.benchmark) + (index + 0.5) * width - 0.4 for row in own]
-        heights = [row.accuracy for row in own]
-        below = [max(0.0, row.accuracy - row.low) for row in own]
-        above = [max(0.0, row.high - row.accuracy) for row in own]
-        axes.bar(
-            centres,
-            heights,
-            width,
-            yerr=[below, above],
-            label=method,
-            color=_COLOURS[index % len(_COLOURS)],
-            error_kw={"elinewidth": 0.8, "capsize": 1.5},
-        )
-    seen = {row.benchmark: row.seen for row in rows}
-    names = [name if seen[name] else f"{name}\n(unseen)" for name in benchmarks]
+        _draw_bars(axes, own, benchmarks, index=index, of=len(methods))
+    names = [f"{name}\n(unseen)" if name in unseen else name for name in benchmarks]
     axes.set_xticks(range(len(benchmarks)), names, rotation=20, ha="right")
     axes.set_ylim(0, 1.05)
-    axes.set_ylabel("test accuracy (95 % interval)")
-    axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.2))
+    axes.set_ylabel(_ACROSS)
+    figure.legend(fontsize=8, frameon=False, ncols=3, loc="outside upper center")
     _save(figure, path)
 
 
+def _draw_bars(
+    axes: Axes, rows: Sequence[ResultRow], benchmarks: Sequence[str], *, index: int, of: int
+) -> None:
+    """Draw the bars of method number `index` of `of` ones."""
+    width = 0.8 / max(of, 1)
+    axes.bar(
+        [benchmarks.index(row.benchmark) + (index + 0.5) * width - 0.4 for row in rows],
+        [row.accuracy for row in rows],
+        width,
+        yerr=[
+            [max(0.0, row.accuracy - row.low) for row in rows],
+            [max(0.0, row.high - row.accuracy) for row in rows],
+        ],
+        label=rows[0].method,
+        color=_COLOURS[index],
+        error_kw={"elinewidth": 0.8, "capsize": 1.5},
+    )
+
+
 def draw_searches(path: Path, searches: Mapping[str, Sequence[SearchResult]]) -> None:
-    """Draw best validation accuracy by iteration: a panel a benchmark, a colour a policy.
+    """Draw best validation accuracy by candidates: a panel a benchmark, a colour a policy.
 
     `searches` maps a policy's label to its searches; thin lines are seeds, thick ones their mean.
     """
-    draw_curves(path, {name: [_curve(one) for one in found] for name, found in searches.items()})
+    curves = {name: [search_curve(one) for one in found] for name, found in searches.items()}
+    draw_curves(path, curves, across="candidates (0: the example)")
 
 
-def draw_curves(path: Path, curves: Mapping[str, Sequence[Curve]]) -> None:
-    """Draw the curves of each label like `draw_searches`."""
+def draw_curves(
+    path: Path,
+    curves: Mapping[str, Sequence[Curve]],
+    *,
+    across: str = "iteration (0: the example)",
+) -> None:
+    """Draw the curves of each label like `draw_searches`; one that ended early is shorter."""
     benchmarks = list(dict.fromkeys(one.benchmark for some in curves.values() for one in some))
     figure, panels = _figure(
-        width=3.0 * min(len(benchmarks), 4),
+        width=max(4.0, 3.0 * min(len(benchmarks), 4)),
         height=2.6 * -(-len(benchmarks) // 4),
         columns=min(len(benchmarks), 4),
         rows=-(-len(benchmarks) // 4),
@@ -89,32 +105,33 @@ def draw_curves(path: Path, curves: Mapping[str, Sequence[Curve]]) -> None:
     flat = list(getattr(panels, "flat", [panels]))
     for axes, benchmark in zip(flat, benchmarks, strict=False):
         _draw_panel(axes, benchmark, curves)
+        axes.set_xlabel(across, fontsize=8)
     for axes in flat[len(benchmarks) :]:
         axes.axis("off")
-    flat[0].legend(fontsize=8, frameon=False)
+    handles, labels = flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, frameon=False, ncols=4, loc="outside upper center")
     _save(figure, path)
 
 
 def _draw_panel(axes: Axes, benchmark: str, curves: Mapping[str, Sequence[Curve]]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     for index, (label, found) in enumerate(curves.items()):
-        own = [curve.best for curve in found if curve.benchmark == benchmark]
+        own = [curve for curve in found if curve.benchmark == benchmark]
         if not own:
             continue
         colour = _COLOURS[(index + 2) % len(_COLOURS)]
-        if len(own) > 1:
-            for best in own:
-                axes.plot(best, color=colour, linewidth=0.6, alpha=0.5)
-        mean = [sum(values) / len(values) for values in zip(*own, strict=True)]
-        axes.plot(mean, color=colour, linewidth=2, label=label)
+        for curve in own if len(own) > 1 else ():
+            axes.plot(*_columns(curve.points), color=colour, linewidth=0.6, alpha=0.5)
+        axes.plot(*_columns(mean_curve(own)), color=colour, linewidth=2, label=label)
     axes.set_title(benchmark, fontsize=9)
     axes.set_ylim(-0.03, 1.03)
-    axes.set_xlabel("iteration (0: the example)", fontsize=8)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("best validation accuracy", fontsize=8)
 
 
-def _curve(result: SearchResult) -> Curve:
-    best = (result.example_accuracy, *(iteration.best for iteration in result.iterations))
-    return Curve(benchmark_label(result.benchmark), best)
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
 
 
 def draw_points(path: Path, points: Mapping[str, Point], *, across: str, up: str) -> None:

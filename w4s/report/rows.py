@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass, fields
 class ResultRow:
     """One method on one benchmark: test accuracy with its 95 % interval, and what it cost.
 
-    `validation` is the accuracy by which the workflow was chosen, None where nothing was. Calls
-    and tokens are those of the test; `search_calls` and `search_tokens` those of finding it.
+    `seen` is whether training saw the benchmark, None where nothing was trained. `validation` is
+    the accuracy by which the workflow was chosen, None where nothing measured it. Calls and tokens
+    are those of the test; `search_calls` and `search_tokens` those of finding it.
     """
 
     benchmark: str
-    seen: bool
+    seen: bool | None
     method: str
     accuracy: float
     low: float
@@ -69,8 +70,10 @@ def cells(row: ResultRow) -> tuple[str, ...]:
 
 
 def to_markdown(rows: Sequence[ResultRow]) -> str:
-    """Return the rows as a Markdown table."""
+    """Return the rows as a Markdown table; where nothing was trained, without "trained on"."""
     lines = [HEADINGS, tuple("---" for _ in HEADINGS), *(cells(row) for row in rows)]
+    if all(row.seen is None for row in rows):
+        lines = [(line[0], *line[2:]) for line in lines]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -15,9 +15,12 @@ from w4s.types import Usage
 
 @dataclass(frozen=True, slots=True)
 class GroupMean:
-    """A method on all seen, or all unseen, benchmarks. `gap` is validation minus test accuracy."""
+    """A method on all seen, or all unseen, benchmarks. `gap` is validation minus test accuracy.
 
-    seen: bool
+    `seen` is None where nothing was trained.
+    """
+
+    seen: bool | None
     method: str
     interval: Interval
     gap: float | None
@@ -45,7 +48,7 @@ def group_means(
     """
     known = {(one.benchmark, one.method): one.scores for one in scores}
     means = []
-    for seen in (True, False):
+    for seen in (None, True, False):
         for method in dict.fromkeys(row.method for row in rows if row.seen == seen):
             own = [row for row in rows if (row.seen, row.method) == (seen, method)]
             found = [known.get((row.benchmark, method)) for row in own]
