@@ -74,6 +74,27 @@ def test_a_stream_holds_the_same_answer() -> None:
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
 
 
+def test_a_stream_tells_its_tokens_where_they_are_asked_for() -> None:
+    """In a last chunk without a choice, as OpenAI does."""
+    body = {"messages": [user("x")], "stream": True, "stream_options": {"include_usage": True}}
+    lines = ask(body).text.strip().split("\n\n")
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+    assert [chunk["usage"] for chunk in chunks[:-1]] == [None, None]
+    assert chunks[-1]["choices"] == []
+    assert chunks[-1]["usage"]["total_tokens"] == 15
+
+
+def test_another_model_is_not_answered_for() -> None:
+    """Who asks for gpt-4o does not get a workflow under that name; no name will do."""
+    reply = ask({"model": "gpt-4o", "messages": [user("x")]})
+    assert reply.status_code == 404
+    error = reply.json()["error"]
+    assert error["code"] == "model_not_found"
+    assert error["message"] == "the model 'gpt-4o' is not here: 'echo' is"
+    nothing = {"model": None, "n": None, "seed": None, "stream": None}
+    assert ask({**nothing, "messages": [user("x")]}).status_code == 200
+
+
 def test_another_seed_is_another_draw() -> None:
     """The same seed is answered from the record."""
     executor = FakeExecutor()
@@ -90,7 +111,7 @@ def test_the_model_list_holds_the_workflow() -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("{", "Invalid JSON"),
+        ("{", "the body: Invalid JSON"),
         ({}, "messages: Field required"),
         ({"messages": []}, "messages: List should have at least 1 item"),
         ({"messages": [user("x")], "n": 2}, "n: Input should be less than or equal to 1"),

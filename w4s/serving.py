@@ -36,13 +36,18 @@ class _Message(BaseModel):
     content: str | list[_Part]
 
 
+class _StreamOptions(BaseModel):
+    include_usage: bool | None = None
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="ignore")
     messages: list[_Message] = Field(min_length=1)
-    model: str = ""
-    stream: bool = False
-    n: int = Field(default=1, ge=1, le=1)
-    seed: int = 0
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    n: int | None = Field(default=None, ge=1, le=1)
+    seed: int | None = None
 
 
 async def answer(
@@ -70,9 +75,12 @@ def make_app(workflow: Workflow, *, workbench: Workbench) -> Starlette:
             body = await _read(request)
         except ValueError as error:
             return _error(400, "invalid_request_error", str(error))
+        if body.model not in (None, "", workflow.name):
+            message = f"the model {body.model!r} is not here: {workflow.name!r} is"
+            return _error(404, "model_not_found", message)
         question = question_of(body.messages)
         try:
-            found = await answer(workflow, question, workbench=workbench, seed=body.seed)
+            found = await answer(workflow, question, workbench=workbench, seed=body.seed or 0)
         except W4SError as error:
             return _trouble(error)
         if found.failure is not None:
@@ -80,7 +88,9 @@ def make_app(workflow: Workflow, *, workbench: Workbench) -> Starlette:
             return _error(500, "workflow_failed", message)
         completion = _completion(workflow.name, found)
         if body.stream:
-            return StreamingResponse(_events(completion), media_type="text/event-stream")
+            usage = body.stream_options is not None and body.stream_options.include_usage is True
+            events = _events(completion, usage=usage)
+            return StreamingResponse(events, media_type="text/event-stream")
         return JSONResponse(completion)
 
     async def models(_: Request) -> Response:
@@ -129,7 +139,7 @@ async def _read(request: Request) -> _Body:
         return _checked(_Body.model_validate_json(bytes(data)))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        where = ".".join(map(str, first["loc"])) or "the body"
         raise ValueError(f"{where}: {first['msg']}") from error
 
 
@@ -164,13 +174,22 @@ def _completion(name: str, found: WorkflowRun) -> dict[str, Any]:
     }
 
 
-def _events(completion: dict[str, Any]) -> Iterator[str]:
-    """Yield a completion as the events of a stream: a workflow's answer comes in one piece."""
+def _events(completion: dict[str, Any], *, usage: bool) -> Iterator[str]:
+    """Yield a completion as the events of a stream: a workflow's answer comes in one piece.
+
+    With `usage` the last one holds the tokens, and no choice.
+    """
     choice = completion["choices"][0]
     head = {key: completion[key] for key in ("id", "created", "model")}
+    head["object"] = "chat.completion.chunk"
+    unused = {"usage": None} if usage else {}
+    chunks: list[dict[str, Any]] = []
     for delta, reason in ((choice["message"], None), ({}, choice["finish_reason"])):
-        piece: dict[str, Any] = {"index": 0, "delta": delta, "finish_reason": reason}
-        chunk = {**head, "object": "chat.completion.chunk", "choices": [piece]}
+        piece = {"index": 0, "delta": delta, "finish_reason": reason}
+        chunks.append({**head, "choices": [piece], **unused})
+    if usage:
+        chunks.append({**head, "choices": [], "usage": completion["usage"]})
+    for chunk in chunks:
         yield f"data: {json.dumps(chunk)}\n\n"
     yield "data: [DONE]\n\n"
 
