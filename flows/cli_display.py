@@ -104,6 +104,7 @@ class _Spending(ProgressColumn):
 
 
 _WHOLE = {"all", "own_task"}
+_MOST_COLUMNS = 4
 
 
 def show_results(command: str, workspace: Workspace) -> None:
@@ -114,6 +115,7 @@ def show_results(command: str, workspace: Workspace) -> None:
     table = workspace.results / "table.json"
     if command in {*_WHOLE, "evaluate"} and table.exists():
         _show_table(console, table)
+        _show_first_candidates(console, workspace.results / "first_candidates.json")
     costs = read_costs(workspace.root)
     if costs and (costs[-1].calls or costs[-1].replayed or command in _WHOLE):
         show_costs(console, costs)
@@ -160,3 +162,32 @@ def _show_table(console: Console, file: Path) -> None:
             f"{row['seconds']:.0f}",
         )
     console.print(table)
+
+
+def _show_first_candidates(console: Console, file: Path) -> None:
+    """Print how good the policies' first candidates were, where any were sampled."""
+    found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if not found:
+        return
+    (start,) = (name for name in found if name.startswith("minus "))
+    benchmarks = list(next(iter(found["by benchmark"].values())))
+    if len(benchmarks) > _MOST_COLUMNS:  # the file has them
+        benchmarks = []
+    table = Table(title="First candidates of each policy: mean validation accuracy")
+    table.add_column("policy", no_wrap=True)
+    for heading in ("mean [95 %]", f"{start} [95 %]", "p", *benchmarks):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for policy, mean in found["mean"].items():
+        gain, own = found[start].get(policy), found["by benchmark"][policy]
+        table.add_row(
+            policy,
+            _interval(mean),
+            _interval(gain, sign="+") if gain else "",
+            f"{gain['p_value']:.3f}" if gain else "",
+            *(f"{own[benchmark]:.2f}" for benchmark in benchmarks),
+        )
+    console.print(table)
+
+
+def _interval(ends: dict[str, float], *, sign: str = "") -> str:
+    return f"{ends['estimate']:{sign}.2f} [{ends['low']:{sign}.2f}, {ends['high']:{sign}.2f}]"

@@ -15,9 +15,8 @@ from pydantic_core import to_jsonable_python
 from tasks.context import Context
 from tasks.data_sets import held_out_sets
 from tasks.keys import cache_key
-from tasks.registry import choose_champion, log_verdicts
 from tasks.searches import Searches
-from tasks.tracking import Point
+from tasks.told import Point
 from w4s.benchmarks.custom import benchmark_label
 from w4s.files import atomic_folder, atomic_write_bytes, atomic_write_text
 from w4s.final_test import TestResult
@@ -98,7 +97,8 @@ def write_results(
 def compare_policies(candidates: dict[str, list[FirstCandidates]], *, seed: int) -> dict[str, Any]:
     """Return each policy's mean accuracy of first candidates, and trained minus starting one.
 
-    The first policy is the starting one. Intervals are 95 % bootstrap intervals.
+    The first policy is the starting one. Intervals are 95 % bootstrap intervals, resampled within
+    benchmarks: another choice of benchmarks would be another comparison.
     """
     accuracies = {
         policy: list(chain.from_iterable(one.accuracies for one in found))
@@ -108,9 +108,12 @@ def compare_policies(candidates: dict[str, list[FirstCandidates]], *, seed: int)
     if not accuracies:
         return {}
     start = next(iter(accuracies))
-    means = {p: asdict(bootstrap_interval(a, seed=seed)) for p, a in accuracies.items()}
+    strata = [one.benchmark for one in candidates[start] for _ in one.accuracies]
+    means = {
+        p: asdict(bootstrap_interval(a, seed=seed, strata=strata)) for p, a in accuracies.items()
+    }
     gains = {
-        policy: asdict(paired_difference(own, accuracies[start], seed=seed))
+        policy: asdict(paired_difference(own, accuracies[start], seed=seed, strata=strata))
         for policy, own in accuracies.items()
         if policy != start
     }
@@ -191,5 +194,11 @@ def _log_results(
         context.tracker.datasets(run_id, read, context="test")
         context.tracker.metrics(run_id, points)
         context.tracker.artifact(run_id, context.workspace.results, "results")
-        log_verdicts(context.tracker, run_id, choose_champion(context, candidates))
+
+        def crown(own: str) -> None:
+            from tasks.registry import choose_champion, log_verdicts
+
+            log_verdicts(context.tracker, own, choose_champion(context, candidates))
+
+        context.tracker.then(run_id, crown, about="champion")
     context.tracker.metrics(context.run_id, points)

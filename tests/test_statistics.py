@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import time
 
 import pytest
@@ -170,3 +171,25 @@ def test_impossible_confidence_levels_are_refused(level: float) -> None:
     """A level given in per cent, say, raises."""
     with pytest.raises(ValueError, match="confidence level"):
         wilson_interval(1, 2, level=level)
+
+
+def test_strata_take_their_own_spread_out_of_the_interval() -> None:
+    """Scores that differ between benchmarks and not within them leave nothing to resample."""
+    scores, strata = [1.0] * 5 + [0.2] * 5, ["sums"] * 5 + ["bits"] * 5
+    pooled = bootstrap_interval(scores, seed=0)
+    within = bootstrap_interval(scores, seed=0, strata=strata)
+    assert pooled.high - pooled.low > 0.3
+    assert within.low == pytest.approx(0.6)
+    assert within.high == pytest.approx(0.6)
+
+
+def test_strata_in_any_order_are_resampled_by_themselves() -> None:
+    """Against the exact spread of a mean over strata: the root of the sum of their variances."""
+    rng = random.Random(4)
+    strata = [rng.choice("abc") for _ in range(400)]
+    mean = {"a": 0.0, "b": 3.0, "c": 9.0}
+    scores = [mean[name] + rng.gauss(0, 1) for name in strata]
+    interval = bootstrap_interval(scores, seed=1, strata=strata)
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 / 400**0.5, rel=0.15)
+    with pytest.raises(ValueError, match="400 scores and 1 names"):
+        bootstrap_interval(scores, seed=1, strata=["a"])

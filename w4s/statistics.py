@@ -78,14 +78,20 @@ def wilson_interval(correct: int, total: int, *, level: float = 0.95) -> Interva
 
 
 def bootstrap_interval(
-    scores: Sequence[float], *, seed: int, level: float = 0.95, resamples: int = RESAMPLES
+    scores: Sequence[float],
+    *,
+    seed: int,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    strata: Sequence[str] | None = None,
 ) -> Interval:
     """Return the percentile bootstrap interval of the mean of `scores`.
 
-    Raises ValueError for no scores or scores that are not finite.
+    `strata` as for paired_difference. Raises ValueError for no scores or scores that are not
+    finite.
     """
     values = _scores(scores)
-    means = _resampled_means(values, seed=seed, resamples=resamples)
+    means = _resampled_means(values, seed=seed, resamples=resamples, strata=strata)
     low, high = _percentiles(means, level)
     return Interval(float(values.mean()), low, high, level)
 
@@ -105,14 +111,17 @@ def paired_difference(
     seed: int,
     level: float = 0.95,
     resamples: int = RESAMPLES,
+    strata: Sequence[str] | None = None,
 ) -> PairedDifference:
     """Return the mean of first minus second with its paired bootstrap interval.
 
-    The p-value is of the bootstrap of the centred differences, two-sided, never 0.
-    Raises ValueError where the lengths differ or scores are missing or not finite.
+    `strata` names the stratum of each pair (its benchmark, where the benchmarks are not a sample
+    of any): pairs are then resampled within them. The p-value is of the bootstrap of the centred
+    differences, two-sided, never 0. Raises ValueError where the lengths differ or scores are
+    missing or not finite.
     """
     differences = _paired(first, second)
-    means = _resampled_means(differences, seed=seed, resamples=resamples)
+    means = _resampled_means(differences, seed=seed, resamples=resamples, strata=strata)
     low, high = _percentiles(means, level)
     estimate = float(differences.mean())
     extreme = int((np.abs(means - estimate) >= abs(estimate) - 1e-12).sum())
@@ -170,14 +179,25 @@ def _paired(first: Sequence[float], second: Sequence[float]) -> npt.NDArray[np.f
 
 
 def _resampled_means(
-    values: npt.NDArray[np.float64], *, seed: int, resamples: int
+    values: npt.NDArray[np.float64],
+    *,
+    seed: int,
+    resamples: int,
+    strata: Sequence[str] | None = None,
 ) -> npt.NDArray[np.float64]:
+    if strata is not None and len(strata) != len(values):
+        raise ValueError(f"{len(values)} scores and {len(strata)} names of strata")
     generator = np.random.default_rng(seed)
+    names = np.zeros(len(values)) if strata is None else np.asarray(strata)
+    order = np.argsort(names, kind="stable")
+    values, names = values[order], names[order]
+    first = np.searchsorted(names, names, side="left")
+    end = np.searchsorted(names, names, side="right")
     rows = max(1, CHUNK_VALUES // len(values))
     means = np.empty(resamples)
     for start in range(0, resamples, rows):
         stop = min(start + rows, resamples)
-        picks = generator.integers(len(values), size=(stop - start, len(values)))
+        picks = generator.integers(first, end, size=(stop - start, len(values)))
         means[start:stop] = values[picks].mean(axis=1)
     return means
 
