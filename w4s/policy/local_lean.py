@@ -103,7 +103,7 @@ class _Layer:
         self._inputs = _joined(attention.q_proj, attention.k_proj, attention.v_proj)
         self._gates = _joined(mlp.gate_proj, mlp.up_proj)
         keys = attention.k_proj.out_features // attention.head_dim
-        self.heads = (attention.q_proj.out_features // attention.head_dim, keys, keys)
+        self.heads = [attention.q_proj.out_features // attention.head_dim, keys, keys]
 
     def project(self, states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
         """Return scaled queries, keys and values of states [tokens, size], [tokens, heads, dim]."""
