@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 
+from flows.cli_tables import Sheet, show_sheet
 from w4s.report.costs import CostRow
 
 _UNKNOWN = "unknown"
@@ -21,24 +21,38 @@ def show_costs(console: Console, rows: Sequence[CostRow]) -> None:
     """Print what this run asked for, and what the record holds of all runs; nothing for no rows."""
     if not rows:
         return
-    table = Table(title="Executor calls: of this run, and of all runs in this folder")
-    for heading in ("stage", "benchmark", "model"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("paid", "replayed", "tokens", "USD", "all calls", "all tokens", "all USD"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        if row is rows[-1]:
-            table.add_section()
-        table.add_row(
-            row.stage,
-            row.benchmark,
-            row.model,
-            f"{row.calls:,}",
-            f"{row.replayed:,}",
-            f"{row.tokens:,}",
-            money(row.usd),
-            f"{row.recorded_calls:,}",
-            f"{row.recorded_tokens:,}",
-            money(row.recorded_usd),
-        )
-    console.print(table)
+    show_sheet(
+        console,
+        Sheet(
+            "Executor calls: of this run, and of all runs in this folder",
+            texts=("stage", "benchmark", "model"),
+            figures=(
+                "paid",
+                "replayed",
+                "tokens",
+                "USD",
+                "all\ncalls",
+                "all\ntokens",
+                "all\nUSD",
+            ),
+            rows=[_cells(row) for row in rows],
+            keep=4,
+            whole="costs.json",
+            sections=[len(rows) - 1] if len(rows) > 1 else (),
+        ),
+    )
+
+
+def _cells(row: CostRow) -> tuple[str, ...]:
+    return (
+        row.stage,
+        row.benchmark,
+        row.model,
+        f"{row.calls:,}",
+        f"{row.replayed:,}",
+        f"{row.tokens:,}",
+        money(row.usd),
+        f"{row.recorded_calls:,}",
+        f"{row.recorded_tokens:,}",
+        money(row.recorded_usd),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -17,10 +17,10 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
 from flows.cli_costs import show_costs
+from flows.cli_tables import Sheet, show_sheet
 from tasks.progress import Spent
 from tasks.workspace import Workspace
 from w4s.report.costs import read_costs
@@ -140,28 +140,35 @@ _FOLDERS = (
 
 def _show_table(console: Console, file: Path) -> None:
     rows = json.loads(file.read_text(encoding="utf-8"))
-    table = Table(title="Test accuracy on held-out problems")
-    for heading in ("benchmark", "method"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("accuracy [95 %]", "validation", "calls", "tokens", "seconds"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    before = None
-    for row in rows:
-        first = row["benchmark"] != before
-        if first and before is not None:
-            table.add_section()
-        before = row["benchmark"]
-        seen = " (unseen)" if row["seen"] is False else ""
-        table.add_row(
-            row["benchmark"] + seen if first else "",
-            row["method"],
-            f"{row['accuracy']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
-            "" if row["validation"] is None else f"{row['validation']:.2f}",
-            f"{row['calls']:,}",
-            f"{row['tokens']:,}",
-            f"{row['seconds']:.0f}",
-        )
-    console.print(table)
+    benchmarks = [row["benchmark"] for row in rows]
+    starts = [number for number, name in enumerate(benchmarks) if name not in benchmarks[:number]]
+    show_sheet(
+        console,
+        Sheet(
+            "Test accuracy on held-out problems",
+            texts=("benchmark", "method"),
+            figures=("accuracy [95 %]", "validation", "gap", "calls", "tokens", "seconds"),
+            rows=[_table_row(row, first=number in starts) for number, row in enumerate(rows)],
+            keep=3,
+            whole="results/table.md",
+            sections=starts[1:],
+        ),
+    )
+
+
+def _table_row(row: dict[str, Any], *, first: bool) -> tuple[str, ...]:
+    seen = " (unseen)" if row["seen"] is False else ""
+    validation = row["validation"]
+    return (
+        row["benchmark"] + seen if first else "",
+        row["method"],
+        f"{row['accuracy']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+        "" if validation is None else f"{validation:.2f}",
+        "" if validation is None else f"{validation - row['accuracy']:+.2f}",
+        f"{row['calls']:,}",
+        f"{row['tokens']:,}",
+        f"{row['seconds']:.0f}",
+    )
 
 
 def _show_first_candidates(console: Console, file: Path) -> None:
@@ -173,20 +180,29 @@ def _show_first_candidates(console: Console, file: Path) -> None:
     benchmarks = list(next(iter(found["by benchmark"].values())))
     if len(benchmarks) > _MOST_COLUMNS:  # the file has them
         benchmarks = []
-    table = Table(title="First candidates of each policy: mean validation accuracy")
-    table.add_column("policy", no_wrap=True)
-    for heading in ("mean [95 %]", f"{start} [95 %]", "p", *benchmarks):
-        table.add_column(heading, justify="right", no_wrap=True)
+    rows = []
     for policy, mean in found["mean"].items():
         gain, own = found[start].get(policy), found["by benchmark"][policy]
-        table.add_row(
-            policy,
-            _interval(mean),
-            _interval(gain, sign="+") if gain else "",
-            f"{gain['p_value']:.3f}" if gain else "",
-            *(f"{own[benchmark]:.2f}" for benchmark in benchmarks),
+        rows.append(
+            (
+                policy,
+                _interval(mean),
+                _interval(gain, sign="+") if gain else "",
+                f"{gain['p_value']:.3f}" if gain else "",
+                *(f"{own[benchmark]:.2f}" for benchmark in benchmarks),
+            )
         )
-    console.print(table)
+    show_sheet(
+        console,
+        Sheet(
+            "First candidates of each policy: mean validation accuracy",
+            texts=("policy",),
+            figures=("mean [95 %]", f"{start} [95 %]", "p", *benchmarks),
+            rows=rows,
+            keep=3,
+            whole="results/first_candidates.json",
+        ),
+    )
 
 
 def _interval(ends: dict[str, float], *, sign: str = "") -> str:

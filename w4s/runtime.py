@@ -138,7 +138,7 @@ def make_environment(
 
 async def solve(workflow: Workflow, question: str, *, workbench: Workbench, seed: int = 0) -> str:
     """Answer one question with a workflow. Raises WorkflowFailed where it gives no answer."""
-    draw = f"solve/s{seed}"
+    draw = f"solve/{workflow.name}/s{seed}"
     run = await run_workflow(
         workflow.code,
         question,

@@ -185,7 +185,7 @@ def _events(completion: dict[str, Any], *, usage: bool) -> Iterator[str]:
     unused = {"usage": None} if usage else {}
     chunks: list[dict[str, Any]] = []
     for delta, reason in ((choice["message"], None), ({}, choice["finish_reason"])):
-        piece = {"index": 0, "delta": delta, "finish_reason": reason}
+        piece: dict[str, Any] = {"index": 0, "delta": delta, "finish_reason": reason}
         chunks.append({**head, "choices": [piece], **unused})
     if usage:
         chunks.append({**head, "choices": [], "usage": completion["usage"]})
