@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from flows.cli_costs import show_costs
-from flows.cli_tables import Sheet, show_sheet
+from flows.cli_tables import Sheet, show_sheet, wide_console
 from tasks.progress import Spent
 from tasks.workspace import Workspace
 from w4s.report.costs import read_costs
@@ -109,9 +109,7 @@ _MOST_COLUMNS = 4
 
 def show_results(command: str, workspace: Workspace) -> None:
     """Print the tables that the command made: accuracies, costs; then where the files are."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 140  # a log file has no width of its own
+    console = wide_console()
     table = workspace.results / "table.json"
     if command in {*_WHOLE, "evaluate"} and table.exists():
         _show_table(console, table)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 from flows.cli_run import run_command
+from flows.cli_tables import Sheet, show_sheet, wide_console
 from tasks.options import Options
 from w4s.experiments.plan import EXPERIMENTS, check_experiment, get_experiment
 
@@ -30,5 +34,52 @@ def run_experiment(name: str, *, options: Options) -> None:
         settings=list(options.settings),
         arguments={"name": name},
     )
-    folder = options.workspace(params).root / FOLDER / name
-    sys.stdout.write(f"\n{(folder / 'table.md').read_text(encoding='utf-8')}\nFiles: {folder}\n")
+    show_experiment(options.workspace(params).root / FOLDER / name)
+
+
+def show_experiment(folder: Path) -> None:
+    """Print the table of the experiment in `folder` in the terminal's width."""
+    with (folder / "table.csv").open(encoding="utf-8", newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    benchmarks = [line["benchmark"] for line in lines]
+    starts = [number for number, name in enumerate(benchmarks) if name not in benchmarks[:number]]
+    varied = any(line["variant"] for line in lines)
+    console = wide_console()
+    show_sheet(
+        console,
+        Sheet(
+            get_experiment(folder.name).question,
+            texts=("benchmark", *(("variant",) if varied else ()), "method"),
+            figures=("accuracy [95 %]", "gap", "difference [95 %]", "p", "calls", "USD"),
+            rows=[_row(line, first=i in starts, varied=varied) for i, line in enumerate(lines)],
+            keep=2,
+            whole="table.md",
+            sections=starts[1:],
+        ),
+    )
+    sys.stdout.write(
+        "Gap: validation minus test. Difference: the reference, which table.md names, minus this\n"
+        f"method on the same problems. Calls and USD: of one question.\nFiles: {folder}\n"
+    )
+
+
+def _row(line: Mapping[str, str], *, first: bool, varied: bool) -> tuple[str, ...]:
+    spread = f" ± {float(line['deviation']):.2f}" if int(line["seeds"]) > 1 else ""
+    difference = [line[name] for name in ("difference", "difference_low", "difference_high")]
+    return (
+        line["benchmark"] if first else "",
+        *((line["variant"],) if varied else ()),
+        line["label"],
+        "{:.2f}{} [{:.2f}, {:.2f}]".format(
+            float(line["accuracy"]), spread, float(line["low"]), float(line["high"])
+        ),
+        f"{float(line['gap']):+.2f}" if line["gap"] else "",
+        "{:+.2f} [{:+.2f}, {:+.2f}]".format(*map(float, difference)) if all(difference) else "",
+        _chance(line["p_bootstrap"]),
+        f"{float(line['calls']):.1f}",
+        f"{float(line['usd']):.6f}" if line["usd"] else "",
+    )
+
+
+def _chance(text: str) -> str:
+    return text and ("<0.001" if float(text) < 0.001 else f"{float(text):.3f}")

@@ -30,6 +30,14 @@ class Sheet:
     sections: Collection[int] = ()
 
 
+def wide_console() -> Console:
+    """Return a console on stdout; a log file, which has no width of its own, gets 140 columns."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 140
+    return console
+
+
 def show_sheet(console: Console, sheet: Sheet) -> None:
     """Print the table in the width of `console`."""
     shown = _fitting(sheet, console.width)

@@ -1,8 +1,12 @@
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from tests.fakes import FakeExecutor, fake_workbench
 from w4s.errors import ConfigError, DataError
+from w4s.evaluation import run_workflow
+from w4s.llm.base import ChatRequest
 from w4s.parsing import check_syntax
 from w4s.solver import load_workflow as load_solver
 from w4s.workflow import (
@@ -44,6 +48,31 @@ def test_every_builtin_workflow_is_one() -> None:
     assert {"direct", "chain_of_thought", "self_consistency"} <= set(names)
     for name in names:
         assert check_syntax(builtin_workflow(name).code) is None
+
+
+def test_the_second_round_of_a_debate_reads_the_first_round_alone() -> None:
+    """Everybody sees its own answer and the others', as they were before anybody changed one."""
+    asked: list[ChatRequest] = []
+
+    def answer(request: ChatRequest, _: str) -> str:
+        asked.append(request)
+        return f"reply {len(asked)}"
+
+    run = run_workflow(
+        builtin_workflow("debate").code,
+        "1 + 1?",
+        workbench=fake_workbench(FakeExecutor(answer)),
+        draw="test/x",
+        seed=0,
+    )
+    assert asyncio.run(run).answer == "7"
+    assert len(asked) == 7
+    for index, request in enumerate(asked[3:6]):
+        said = [message.content for message in request.messages[-2:]]
+        assert said[0] == f"reply {index + 1}"
+        others = [f"reply {number}" for number in (1, 2, 3) if number != index + 1]
+        assert all(other in said[1] for other in others)
+        assert not any(f"reply {number}" in said[1] for number in (4, 5, 6))
 
 
 def test_an_unknown_name_suggests_a_known_one() -> None:

@@ -12,8 +12,13 @@ from rich.console import Console
 
 from flows.cli_costs import show_costs
 from flows.cli_display import show_results
+from flows.cli_experiment import show_experiment
 from flows.cli_tables import Sheet, show_sheet
 from tasks.workspace import Workspace
+from tests.experiments.cell_fakes import cell
+from w4s.experiments.lines import make_lines
+from w4s.experiments.plan import get_experiment
+from w4s.experiments.tables import lines_csv
 from w4s.report.costs import CostRow
 from w4s.report.rows import ResultRow
 
@@ -81,3 +86,28 @@ def test_costs_of_this_run_fit_a_narrow_terminal() -> None:
     show_costs(Console(file=text, width=80), [row])
     assert "14,450" in text.getvalue()
     assert "0.0050" in text.getvalue()
+
+
+def test_an_experiment_is_shown_as_a_table_and_not_as_markdown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With spread, gap and difference; a method without a difference is the reference."""
+    experiment = get_experiment("turns")
+    cells = [
+        cell("rwr", scores, variant=f"T = {turns}", seed=seed, validation=0.75)
+        for turns, scores in ((1, (0.0, 1.0)), (2, (1.0, 1.0)))
+        for seed in (0, 1)
+    ]
+    lines = make_lines(cells, experiment, seed=0, reference_variant="T = 2")
+    (tmp_path / "turns").mkdir()
+    (tmp_path / "turns" / "table.csv").write_text(lines_csv(lines), encoding="utf-8")
+    show_experiment(tmp_path / "turns")
+    out = capsys.readouterr().out
+    assert experiment.question in out
+    assert "|" not in out
+    one, two = (line.split() for line in out.splitlines() if "T = " in line)
+    assert " ".join(one[:9]).startswith("sums T = 1")
+    assert "0.50 ± 0.00 [" in " ".join(one)
+    assert "+0.25 +0.50 [" in " ".join(one)
+    assert "-0.25" in two
+    assert f"Files: {tmp_path / 'turns'}" in out
