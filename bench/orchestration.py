@@ -155,7 +155,6 @@ def _bare_tasks() -> Iterator[None]:
     with ExitStack() as stack:
         for stage in STAGES:
             stack.enter_context(mock.patch(f"flows.{stage}.run_task", run_body))
-        stack.enter_context(mock.patch("tasks.results.choose_champion", return_value=[]))
         yield
 
 

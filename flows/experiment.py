@@ -6,6 +6,7 @@ Every variant goes through the stages of a run, whose tasks are cached with thos
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Sequence
 from typing import Any
@@ -133,6 +134,7 @@ async def experiment(
     """Run one experiment."""
 
     async def recipe(context: Context) -> None:
+        await asyncio.to_thread(context.tracker.open)  # tables name the runs behind their cells
         await run_experiment(context, name)
 
     await run_recipes(

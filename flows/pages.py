@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact
 from prefect.logging import get_run_logger
 
 from tasks.context import Context
 from tasks.progress import Spent
+
+_LOOK_SECONDS = 0.2  # between two looks whether MLflow has a page
 
 
 class RunLog:
@@ -36,13 +42,29 @@ class RunLog:
         self._logger.info("%s: %s%s", item, note, " (found finished)" if cached else "")
 
 
-async def show_tracking_link(context: Context) -> None:
-    """Link the flow run to its run in MLflow."""
+@asynccontextmanager
+async def linked_to_tracking(context: Context) -> AsyncIterator[asyncio.Task[None]]:
+    """Link the flow run to its run in MLflow as soon as that has a page; yield the task of it.
+
+    A run that finds everything finished has one at its end: that of the run that computed it.
+    """
+    linking = asyncio.create_task(_link(context))
+    try:
+        yield linking
+    except BaseException:
+        linking.cancel()
+        await asyncio.wait([linking])
+        raise
+
+
+async def _link(context: Context) -> None:
+    while not context.tracker.has_page:
+        await asyncio.sleep(_LOOK_SECONDS)
     await acreate_link_artifact(
         context.tracker.link(context.run_id),
         key="mlflow-run",
         link_text="The run in MLflow",
-        description=f"MLflow run {context.run_id}, workspace {context.workspace.root}",
+        description=f"MLflow run in the workspace {context.workspace.root}",
     )
 
 

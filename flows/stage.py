@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from flows.pages import RunLog, show_results_page, show_tracking_link
+from flows.pages import RunLog, linked_to_tracking, show_results_page
 from tasks.context import Context
 from tasks.opening import open_context
 from tasks.options import Options
@@ -28,8 +28,11 @@ async def run_recipes(
     options = Options(params=params, profile=profile, settings=tuple(settings))
     if LISTENER.get() is None:
         LISTENER.set(RunLog())
-    async with open_context(command, options) as context:
-        await show_tracking_link(context)
+    async with (
+        open_context(command, options) as context,
+        linked_to_tracking(context) as linking,
+    ):
         for recipe in recipes:
             await recipe(context)
         await show_results_page(context)
+    await linking  # now at the latest it is known where the figures stand

@@ -13,8 +13,7 @@ from typing import Any
 from tasks.context import Context
 from tasks.keys import file_sha256
 from tasks.policies import WARM_START
-from tasks.registry import Registry
-from tasks.tracking import DataSet, Point
+from tasks.told import DataSet, Point
 from tasks.trajectories import FILE
 from w4s.files import atomic_folder, atomic_write_text
 
@@ -81,5 +80,11 @@ def _log(context: Context, name: str, folder: Path, figures: Mapping[str, Any]) 
             read = context.workspace.trajectories / FILE
             data = DataSet("trajectories", file_sha256(read), read)
             context.tracker.datasets(run_id, [data], context="training")
-        registry = Registry(context.tracker, context.params.policy.model)
-        registry.register(run_id, folder, policy=name, facts=facts)
+
+        def register(own: str) -> None:
+            from tasks.registry import Registry
+
+            registry = Registry(context.tracker, context.params.policy.model)
+            registry.register(own, folder, policy=name, facts=facts)
+
+        context.tracker.then(run_id, register, about=file_sha256(folder))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.context import Context
-from tasks.tracking import DataSet
+from tasks.told import DataSet
 from w4s.benchmarks.split_files import load_manifest, split_folder
 from w4s.benchmarks.splits import load_validation
 

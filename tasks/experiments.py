@@ -12,7 +12,7 @@ from tasks.context import Context
 from tasks.methods import baseline_method, example_method, search_method
 from tasks.results import Method
 from tasks.searches import FinishedSearch, Searches
-from tasks.tracking import Point
+from tasks.told import Point
 from w4s.benchmarks.custom import benchmark_label
 from w4s.experiments.cells import Cell
 from w4s.experiments.lines import Line, make_lines

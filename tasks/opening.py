@@ -68,8 +68,8 @@ async def open_context(command: str, options: Options) -> AsyncIterator[Context]
             experiment=params.tracking.experiment,
             artifacts=options.project / "mlartifacts",
             workspace=workspace.root,
+            patient=True,
         )
-        tracker.end_stale()
         with tracker.run(command, tags=_tags(command, options, params), monitored=True) as run_id:
             tracker.params(run_id, params.model_dump(mode="json"))
             progress = current_progress()

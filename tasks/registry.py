@@ -47,8 +47,8 @@ class Registry:
     """The adapters of one base model: `w4s-policy-MODEL`."""
 
     def __init__(self, tracker: Tracker, base: str) -> None:
-        self._tracker = tracker
-        self._client = tracker.client
+        self._store = tracker.open()
+        self._client = self._store.client
         self.name = "w4s-policy-" + re.sub(r"[^\w.-]+", "-", base)
 
     def register(self, run_id: str, folder: Path, *, policy: str, facts: Mapping[str, Any]) -> str:
@@ -59,7 +59,7 @@ class Registry:
         found = self.version_of(file_sha256(folder))
         version = found or self._add(run_id, folder, policy=policy, facts=facts)
         self._client.set_registered_model_alias(self.name, policy, version)
-        self._tracker.tags(run_id, {"model": self.name, "model_version": version})
+        self._store.tags(run_id, {"model": self.name, "model_version": version})
         return version
 
     def version_of(self, sha256: str) -> str | None:
@@ -143,7 +143,7 @@ def log_verdicts(tracker: Tracker, run_id: str, verdicts: Sequence[Verdict]) -> 
     """Keep the tests with the run that made them."""
     told = [{**asdict(verdict), "better": verdict.better} for verdict in verdicts]
     if told:
-        tracker.text(run_id, json.dumps(told, indent=2) + "\n", "champion.json")
+        tracker.open().text(run_id, json.dumps(told, indent=2) + "\n", "champion.json")
 
 
 def _accuracies(found: Sequence[FirstCandidates]) -> list[float]:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tasks.context import Context
 from tasks.data_sets import validation_sets
-from tasks.tracking import Point
+from tasks.told import Point
 from w4s.benchmarks.custom import benchmark_label
 from w4s.errors import DataError
 from w4s.files import atomic_folder, atomic_write_text

@@ -14,7 +14,8 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from tasks.progress import Progress
-from tasks.tracking import STORE_ERRORS, Point, Tracker
+from tasks.told import Point
+from tasks.tracking import Tracker, store_errors
 from w4s.config import Params
 from w4s.llm.calls import CallFilter, measure_calls
 from w4s.llm.open import known_prices, record_path
@@ -92,6 +93,6 @@ def _log(tracker: Tracker, run_id: str, totals: Totals, begun: float) -> None:
     """Log the totals. A store that fails costs a point of a curve, and not the run."""
     points = spending_points(totals, int(time.monotonic() - begun))
     try:
-        tracker.metrics(run_id, points)
-    except STORE_ERRORS as error:
+        tracker.metrics(run_id, points, of_now=True)
+    except store_errors() as error:
         logger.warning("MLflow did not take what was spent: %s", error)

@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.context import Context
 from tasks.data_sets import validation_sets
-from tasks.tracking import Point
+from tasks.told import Point
 from w4s.files import atomic_write_text
 from w4s.trajectories import write_trajectories
 from w4s.types import Candidate, Feedback, Trajectory

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tasks.context import Context
 from tasks.spending import current_totals
-from tasks.tracking import Point
+from tasks.told import Point
 from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.held_out import load_test
 from w4s.benchmarks.registry import get_benchmark

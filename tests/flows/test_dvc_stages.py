@@ -53,6 +53,8 @@ WIRING = {
     "tasks.spending",
     "tasks.sending",
     "tasks.spread",
+    "tasks.store",
+    "tasks.told",
     "tasks.tracking",
     "tasks.workers",
     "tasks.workspace",

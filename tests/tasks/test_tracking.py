@@ -1,10 +1,13 @@
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
 from tasks.registry import CHAMPION, Registry
-from tasks.tracking import DataSet, Point, Tracker
+from tasks.told import DataSet, NotSQLite, Point
+from tasks.tracking import Tracker
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +140,129 @@ def test_a_stage_has_its_own_experiment_and_says_what_it_read(
     assert (read.dataset.name, read.dataset.digest) == ("gcd", ("ab" * 32)[:36])
     assert read.tags[0].value == "validation"
     assert tracker.link(child).endswith(f"/experiments/{run.info.experiment_id}/runs/{child}")
+
+
+def _command(
+    tracker: Tracker,
+    *,
+    opened: bool,
+    accuracy: float = 0.5,
+    file: Path | None = None,
+    error: BaseException | None = None,
+) -> None:
+    """Play a command that computes something in its middle, or finds everything."""
+    with tracker.run("all", tags={"commit": str(time.time())}, monitored=True) as run_id:
+        tracker.params(run_id, {"seed": 7})
+        with tracker.run("collect", stage="collect", parent=run_id) as early:
+            tracker.metrics(early, [Point("reward", 1.0)])
+        if opened:
+            tracker.open()
+            tracker.metrics(run_id, [Point("calls", 12)], of_now=True)
+        with tracker.run("search", stage="search", parent=run_id, tags={"policy": "rwr"}) as child:
+            tracker.metrics(child, [Point("accuracy", accuracy)])
+            if file is not None:
+                tracker.artifact(child, file)
+            tracker.then(child, lambda own: tracker.open().tags(own, {"then": own}), about="then")
+        if error is not None:
+            raise error
+
+
+def _patient(store: Path, workspace: Path) -> Tracker:
+    return Tracker(
+        uri=_uri(store),
+        experiment="patient",
+        artifacts=store / "artifacts",
+        workspace=workspace,
+        patient=True,
+    )
+
+
+def _told(store: Path, workspace: Path) -> list[Any]:
+    """Return the runs of a workspace: commands, the oldest first, then what is below them."""
+    client = MlflowClient(tracking_uri=_uri(store))
+    ids = [one.experiment_id for one in client.search_experiments()]
+    found = client.search_runs(ids, f"tags.workspace = '{workspace}'")
+    return sorted(found, key=lambda run: (run.info.run_name, run.info.start_time))
+
+
+def test_a_command_that_finds_everything_tells_only_what_is_new(
+    store: Path, tmp_path: Path
+) -> None:
+    """Figures that stand there are not told again, but linked; a changed one or file is told."""
+    file = tmp_path / "table.md"
+    file.write_text("0.5")
+    first = _patient(store, tmp_path)
+    _command(first, opened=True, file=file)
+    runs = _told(store, tmp_path)
+    assert [run.info.run_name for run in runs] == ["all", "collect", "search"]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert runs[2].data.tags["then"] == runs[2].info.run_id
+    assert {run.data.tags.get("mlflow.parentRunId") for run in runs[1:]} == {runs[0].info.run_id}
+    again = _patient(store, tmp_path)
+    _command(again, opened=False, file=file)
+    assert len(_told(store, tmp_path)) == 3
+    assert again.has_page
+    assert again.link("any").endswith(runs[0].info.run_id)
+    _command(_patient(store, tmp_path), opened=False, file=file, accuracy=0.75)
+    assert len(_told(store, tmp_path)) == 6
+    file.write_text("0.75")
+    _command(_patient(store, tmp_path), opened=False, file=file, accuracy=0.75)
+    _command(_patient(store, tmp_path), opened=False, file=file, accuracy=0.75)
+    runs = _told(store, tmp_path)
+    assert len(runs) == 9
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_another_workspace_and_a_deleted_run_are_told_of(store: Path, tmp_path: Path) -> None:
+    """What stands under another folder's name, or was thrown away, does not stand there."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for workspace in (here, there, here):
+        _command(_patient(store, workspace), opened=False)
+    assert (len(_told(store, here)), len(_told(store, there))) == (3, 3)
+    MlflowClient(tracking_uri=_uri(store)).delete_run(_told(store, here)[0].info.run_id)
+    _command(_patient(store, here), opened=False)
+    assert len(_told(store, here)) == 2 + 3
+
+
+def test_a_command_after_a_killed_one_ends_what_that_left_open(store: Path, tmp_path: Path) -> None:
+    """Also where it finds everything: the killed one may never have told it."""
+    _command(_patient(store, tmp_path), opened=False)
+    killed = _patient(store, tmp_path)
+    killed.open()
+    left = killed.run("all")
+    left.__enter__()
+    _command(_patient(store, tmp_path), opened=False)
+    own = [run for run in _told(store, tmp_path) if run.info.run_name == "all"]
+    assert [run.info.status for run in own] == ["FINISHED", "KILLED", "FINISHED"]
+    with pytest.raises(KeyboardInterrupt):
+        left.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+
+
+def test_only_what_failed_or_computed_something_is_told(store: Path, tmp_path: Path) -> None:
+    """An interruption before any work leaves no trace; an error does, with what came before."""
+    with pytest.raises(KeyboardInterrupt):
+        _command(_patient(store, tmp_path), opened=False, error=KeyboardInterrupt())
+    assert _told(store, tmp_path) == []
+    with pytest.raises(ValueError, match="bad"):
+        _command(_patient(store, tmp_path), opened=False, error=ValueError("bad"))
+    assert [run.info.status for run in _told(store, tmp_path)] == ["FAILED", "FINISHED", "FINISHED"]
+    with pytest.raises(KeyboardInterrupt):
+        _command(_patient(store, tmp_path), opened=True, error=KeyboardInterrupt())
+    assert [run.info.status for run in _told(store, tmp_path)][:2] == ["FAILED", "KILLED"]
+
+
+def test_a_store_that_is_no_file_is_asked_what_it_holds(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server or another database is asked through MLflow, with the same answer."""
+
+    def refuse(uri: str, **_: Any) -> None:
+        raise NotSQLite(uri)
+
+    monkeypatch.setattr("tasks.tracking.find_page", refuse)
+    for _ in range(2):
+        _command(_patient(store, tmp_path), opened=False)
+    assert len(_told(store, tmp_path)) == 3
 
 
 def test_passwords_in_addresses_never_reach_the_store(store: Path, tracker: Tracker) -> None:
