@@ -16,12 +16,15 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from prefect import Task, task
+from prefect.filesystems import LocalFileSystem
 
 from tasks.context import Context
 from tasks.sending import SentContext
 from w4s.errors import W4SError
+from w4s.files import atomic_write_bytes
 
 CachedTask = Task[..., Coroutine[Any, Any, dict[str, Any]]]
 Body = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
@@ -100,20 +103,44 @@ async def run_task(
     anew = replayed or bool(again)
     storage = context.workspace.replayed if replayed else context.workspace.cache
     configured = body.with_options(
-        task_run_name=item.replace("{", "{{").replace("}", "}}"),
-        result_storage=storage,
-        refresh_cache=anew,
+        task_run_name=item.replace("{", "{{").replace("}", "}}"), refresh_cache=anew
     )
-    found = not anew and await asyncio.to_thread(_is_whole, storage / key)
-    if found:
-        configured.tags = set()  # `with_options` takes an empty set for none given
-    if found or context.spread is None or body.name in _HERE:
-        state = await configured(context, key=key, return_state=True, **arguments)
-    else:
-        sent = SentContext(context, workers=context.spread.workers)
-        state = await context.spread.submit(configured, {"context": sent, "key": key, **arguments})
+    # not by `with_options`, which takes only storage that Prefect's server knows
+    configured.result_storage = WholeFiles(basepath=str(storage))
+    async with _turn(storage / key):
+        found = not anew and await asyncio.to_thread(_is_whole, storage / key)
+        if found:
+            configured.tags = set()  # `with_options` takes an empty set for none given
+        else:
+            await asyncio.to_thread(context.tracker.open)  # there is something to tell
+        if found or context.spread is None or body.name in _HERE:
+            state = await configured(context, key=key, return_state=True, **arguments)
+        else:
+            sent = SentContext(context, workers=context.spread.workers)
+            given = {"context": sent, "key": key, **arguments}
+            state = await context.spread.submit(configured, given)
     value = await state.aresult()
     return Outcome(value, cached=state.name == "Cached")
+
+
+class WholeFiles(LocalFileSystem):
+    """A folder of results in which each is written whole or not at all."""
+
+    _block_type_name = "Whole files"  # Prefect knows storage by its name
+
+    async def awrite_path(self, path: str, content: bytes) -> str:
+        """Write a result and return its file."""
+        file = self._resolve_path(path)
+        await asyncio.to_thread(atomic_write_bytes, file, content)
+        return str(file)
+
+
+_turns: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+
+
+def _turn(result: Path) -> asyncio.Lock:
+    """Return the lock of a result: of two items with the same key the second finds the first's."""
+    return _turns.setdefault(result, asyncio.Lock())
 
 
 def _is_whole(result: Path) -> bool:

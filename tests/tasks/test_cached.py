@@ -37,7 +37,12 @@ class Work:
 
 
 def _run(
-    folder: Path, work: Work, *keys: str, again: bool | None = None, replay: bool = False
+    folder: Path,
+    work: Work,
+    *keys: str,
+    again: bool | None = None,
+    replay: bool = False,
+    at_once: bool = False,
 ) -> list[tuple[Any, bool]]:
     from prefect import flow
 
@@ -48,24 +53,33 @@ def _run(
     async def double(context: Any, *, key: str, value: int) -> dict[str, Any]:
         del key
         context.work.computed += 1
+        await asyncio.sleep(0.05 if at_once else 0)
         if context.work.errors:
             raise context.work.errors.pop(0)
         return {"value": 2 * value}
 
     body = double.with_options(retry_delay_seconds=[0, 0])
     params = SimpleNamespace(executor=SimpleNamespace(replay=replay))
-    fake = SimpleNamespace(workspace=Workspace(folder), work=work, params=params, spread=None)
+    fake = SimpleNamespace(
+        workspace=Workspace(folder),
+        work=work,
+        params=params,
+        spread=None,
+        tracker=SimpleNamespace(open=lambda: None),
+    )
     context = cast(Context, fake)
 
     @flow
     async def stage() -> list[tuple[Any, bool]]:
-        found = []
-        for key in keys:
+        async def one(key: str) -> tuple[Any, bool]:
             outcome = await run_task(
                 body, context, item=f"{{{key}}}", key=f"double/{key}", again=again, value=len(key)
             )
-            found.append((outcome.value["value"], outcome.cached))
-        return found
+            return outcome.value["value"], outcome.cached
+
+        if at_once:
+            return await asyncio.gather(*map(one, keys))
+        return [await one(key) for key in keys]
 
     return asyncio.run(stage())
 
@@ -87,6 +101,28 @@ def test_a_result_that_was_cut_off_is_computed_again(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:50])
     assert _run(tmp_path, work, "a") == [(2, False)]
     assert _run(tmp_path, work, "a") == [(2, True)]
+
+
+def test_of_two_equal_tasks_at_once_one_is_computed_and_the_other_finds_it(tmp_path: Path) -> None:
+    """Two methods with the same workflow: no work twice, and no two writers of one file."""
+    work = Work()
+    assert _run(tmp_path, work, "a", "a", "bb", at_once=True) == [(2, False), (2, True), (4, False)]
+    assert work.computed == 2
+
+
+def test_a_result_that_cannot_be_written_whole_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk costs the result and not the run; no file is left that only looks finished."""
+
+    def fill(*_: Any) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("w4s.files.os.fsync", fill)
+        assert _run(tmp_path, Work(), "a") == [(2, False)]
+    assert list((tmp_path / ".cache/tasks/double").iterdir()) == []
+    assert _run(tmp_path, Work(), "a", "a") == [(2, False), (2, True)]
 
 
 def test_a_found_result_asks_for_no_place_under_a_limit(
