@@ -83,7 +83,7 @@ def make_splits(benchmark: Benchmark, *, private: int, public: int, test: int, s
     )
     if splits.similar:
         LOGGER.warning(
-            "%s: %d pairs of nearly the same question lie in different splits (most alike: %s)",
+            "%s: pairs of nearly the same question in different splits: %d (most alike: %s)",
             benchmark.name,
             len(splits.similar),
             " and ".join(splits.similar[0].ids),
