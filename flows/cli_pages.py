@@ -63,7 +63,7 @@ def trace(
 ) -> None:
     """Log recorded calls as MLflow traces; `policy` begins the addresses of a policy's calls.
 
-    Calls at temperature 0 have an empty address: the PREFIX '' takes them and all others.
+    A call at temperature 0 has the address STAGE/BENCHMARK/fixed/KEY, of who asked it first.
     """
     from flows.cli_trace import trace_calls
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 
 from tasks.options import Options, tracking_uri
-from tasks.traces import log_traces
+from tasks.traces import find_calls, log_traces
 from tasks.tracking import Tracker
 from w4s.errors import DataError
-from w4s.llm.calls import CallFilter, list_calls
 from w4s.llm.open import record_path
 from w4s.policy.recorded import RECORD_FILE
 
@@ -18,7 +17,7 @@ def trace_calls(draw: str, *, most: int, options: Options) -> None:
     params = options.load()
     root = options.workspace(params).root
     file = root / RECORD_FILE if draw.startswith("policy") else record_path(root)
-    calls = list_calls(file, CallFilter(draw=draw), most=most) if file.exists() else []
+    calls = find_calls(file, draw, most=most) if file.exists() else []
     if not calls:
         raise DataError(
             f"{file}: no recorded call has an address that begins with {draw!r}. "

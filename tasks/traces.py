@@ -7,14 +7,16 @@ from the record, after the fact: a run is no slower for it, and any recorded cal
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import mlflow
 from mlflow.entities import SpanType
 
 from tasks.tracking import Tracker
-from w4s.llm.calls import RecordedCall
+from w4s.llm.calls import CallFilter, RecordedCall, list_calls
 
 EXPERIMENT = "traces"
+_LOOKED_THROUGH = 100_000  # calls of a stage, for those at temperature 0
 _SHOWN = 12  # characters of a request's key
 _NANOSECONDS = 1_000_000_000
 
@@ -29,6 +31,28 @@ def log_traces(tracker: Tracker, calls: Sequence[RecordedCall]) -> int:
         _log_trace(tracker, name, own)
     mlflow.flush_trace_async_logging()
     return len(found)
+
+
+def find_calls(record: Path, prefix: str, *, most: int) -> list[RecordedCall]:
+    """Return the newest `most` calls of the file `record` whose address begins with `prefix`.
+
+    Those at temperature 0 have the address `STAGE/BENCHMARK/fixed/KEY`, of who asked them first.
+    """
+    found = list_calls(record, CallFilter(draw=prefix), most=most)
+    if prefix:  # without one they are among them
+        stage, slash, _ = prefix.partition("/")
+        chosen = CallFilter(stage=stage if slash else None)
+        fixed = [
+            call
+            for call in list_calls(record, chosen, most=_LOOKED_THROUGH)
+            if not call.draw and address(call).startswith(prefix)
+        ]
+        found = sorted((*found, *fixed), key=_newest_first)
+    return found[:most]
+
+
+def _newest_first(call: RecordedCall) -> tuple[float, str, int]:
+    return -call.created, call.draw, call.choice
 
 
 def address(call: RecordedCall) -> str:

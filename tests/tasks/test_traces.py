@@ -1,12 +1,16 @@
 """Recorded calls as traces in MLflow."""
 
+import asyncio
 from pathlib import Path
 
 from mlflow import MlflowClient
 
-from tasks.traces import address, log_traces
+from tasks.traces import address, find_calls, log_traces
 from tasks.tracking import Tracker
+from tests.llm.engine_parts import question
 from w4s.llm.calls import RecordedCall
+from w4s.llm.record import Record, RecordedReply
+from w4s.llm.request import resolve
 from w4s.llm.totals import Group
 from w4s.types import Usage
 
@@ -55,6 +59,38 @@ def test_a_workflow_on_a_problem_is_a_trace_with_its_calls_as_spans(tmp_path: Pa
     assert named["call 0"].end_time_ns - named["call 0"].start_time_ns == 500_000_000
     assert named["test/gcd/s0/c0/gcd-0-1"].outputs == {"text": "2"}
     assert trace.info.tags["benchmark"] == "gcd"
+
+
+async def _record_calls(path: Path) -> None:
+    with Record(path) as record:
+        for draw, temperature in (
+            ("test/gcd/s0/0", 0.7),
+            ("test/gcd/s0/1", 0.0),
+            ("test/lcm/s0/0", 0.0),
+            ("search/gcd/s0/0", 0.0),
+        ):
+            asked = question(draw, temperature=temperature)
+            wanted = resolve(asked, draw=draw, model="m", max_tokens=20)
+            await record.write(wanted, [RecordedReply(0, draw, "stop", 10, 5, 0.5)])
+
+
+def test_calls_at_temperature_zero_are_found_by_stage_and_benchmark(tmp_path: Path) -> None:
+    """They have no draw; their trace's name begins as those of the other calls of the stage do."""
+    path = tmp_path / "r.sqlite"
+    asyncio.run(_record_calls(path))
+
+    def texts(prefix: str, most: int = 10) -> list[str]:
+        return sorted(call.text for call in find_calls(path, prefix, most=most))
+
+    assert texts("test/gcd") == ["test/gcd/s0/0", "test/gcd/s0/1"]
+    assert texts("test/gcd/fixed/") == ["test/gcd/s0/1"]
+    assert texts("test/gcd/s0") == ["test/gcd/s0/0"]
+    assert texts("test") == ["test/gcd/s0/0", "test/gcd/s0/1", "test/lcm/s0/0"]
+    assert texts("search") == ["search/gcd/s0/0"]
+    assert len(texts("")) == 4
+    assert texts("test", most=1) == ["test/lcm/s0/0"]
+    (call,) = find_calls(path, "test/lcm", most=1)
+    assert find_calls(path, address(call), most=1) == [call]
 
 
 def test_calls_without_a_draw_are_traces_of_their_own() -> None:
