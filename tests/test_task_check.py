@@ -138,6 +138,20 @@ def test_the_endpoint_answers_three_rows_and_its_cost_is_told() -> None:
     assert findings[-1].text == "1.0 calls, 15 tokens a row"
 
 
+def test_the_judges_calls_are_a_part_of_the_cost(tmp_path: Path) -> None:
+    """One for each answer, beside those of the workflow."""
+    task = tmp_path / "task.yaml"
+    task.write_text("data: d.csv\ndescription: Name the capital.\nscorer: judge\n")
+    (tmp_path / "d.csv").write_text("question,answer\n" + "".join(f"{i}?,x{i}\n" for i in range(9)))
+    executor = FakeExecutor(answer=lambda request, draw: '{"verdict": "right", "reason": ""}')
+    benchmark = load_task(task, executor=executor)
+    findings = asyncio.run(
+        check_endpoint(benchmark, all_problems(benchmark), workbench=fake_workbench(executor))
+    )
+    assert findings[-1].text == "1.0 calls, 15 tokens a row, and a call of the judge"
+    assert len(executor.asked) == 6
+
+
 def test_an_endpoint_without_replies_is_found() -> None:
     """A call that fails is a finding for each row."""
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from w4s.benchmarks.base import Benchmark, TooFewProblems
-from w4s.benchmarks.custom import TaskParams, benchmark_label
+from w4s.benchmarks.custom import TaskParams, benchmark_label, task_judge
 from w4s.benchmarks.splits import SIMILAR_FROM
 from w4s.benchmarks.text import near_duplicates
 from w4s.config import BenchmarkParams
@@ -120,6 +120,8 @@ async def check_endpoint(
     findings = [_answered(p, r) for p, r in zip(chosen, results, strict=True)]
     usage = total_usage(results)
     text = f"{usage.calls / len(chosen):.1f} calls, {usage.tokens / len(chosen):.0f} tokens a row"
+    if task_judge(benchmark.name) is not None:
+        text += ", and a call of the judge"
     return [*findings, Finding("cost", True, text)]
 
 
