@@ -23,6 +23,7 @@ from w4s.files import atomic_folder, atomic_write_text
 from w4s.final_test import TestResult
 from w4s.llm.open import known_prices
 from w4s.llm.totals import cost_usd
+from w4s.report.curves import search_curve
 from w4s.report.rows import ResultRow
 
 FOLDER = "experiments"
@@ -117,6 +118,7 @@ def make_cell(
             search_seconds=search.seconds if search else 0.0,
             curve=_curve(search),
             run_id=run_id,
+            step=1 if search is None else search_curve(search.result).step,
         )
         _log(context, cell, method, result)
     return cell

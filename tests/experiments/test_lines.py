@@ -158,3 +158,21 @@ def test_a_curve_that_a_budget_ended_early_keeps_its_last_accuracy() -> None:
     last = curve_rows(cells)[-1]
     assert (last["iteration"], last["seeds"]) == (2, 2)
     assert (last["low"], last["mean"], last["high"]) == pytest.approx((0.4, 0.7, 1.0))
+
+
+def test_a_method_without_a_benchmark_is_in_no_pool_of_it() -> None:
+    """A workflow found on one benchmark is tested on the others: no line says "all" of those."""
+    cells = [
+        *(cell("own", (1.0, 0.0), benchmark=name) for name in ("a", "b", "c")),
+        *(cell("from a", (1.0, 1.0), benchmark=name) for name in ("b", "c")),
+    ]
+    lines = make_lines(cells, EXPERIMENTS["transfer"], seed=0)
+    pooled = [line.method for line in lines if line.benchmark == "all benchmarks"]
+    assert pooled == ["own"]
+    assert [line.benchmark for line in lines if line.method == "from a"] == ["b", "c"]
+
+
+def test_curves_lie_over_the_candidates_that_they_took() -> None:
+    """Two iterations of four candidates are as long as eight of one."""
+    cells = [replace(cell("rwr", (1.0,), seed=0, curve=(0.2, 0.4, 0.4)), step=4)]
+    assert [row["candidates"] for row in curve_rows(cells)] == [0, 4, 8]

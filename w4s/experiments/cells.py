@@ -14,8 +14,8 @@ class Cell:
     `method` is the machine's name, `label` the reader's; `seed` is the search's, None where nothing
     was searched. `seen` is whether training saw the benchmark, None where nothing was trained.
     `validation` is the accuracy by which the workflow was chosen, `curve` the best validation
-    accuracy before and after each iteration. `usage` is the test's, `search_usage` that of finding
-    the workflow; USD are None where no price is known. `run_id` is MLflow's.
+    accuracy before and after each iteration of `step` candidates. `usage` is the test's,
+    `search_usage` that of finding the workflow; USD are None where no price is known. `run_id` is MLflow's.
     """
 
     variant: str
@@ -34,6 +34,7 @@ class Cell:
     search_seconds: float
     curve: tuple[float, ...]
     run_id: str
+    step: int = 1
 
     @property
     def accuracy(self) -> float:

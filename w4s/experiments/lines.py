@@ -159,9 +159,13 @@ def _group(cells: Sequence[Cell], *, seed: int) -> _Group:
 def _pool(
     name: str, groups: Sequence[_Group], method: tuple[str, str], *, seed: int
 ) -> _Group | None:
-    """Return the groups of one method as one, over all problems of their benchmarks."""
+    """Return the groups of one method as one, over all problems of their benchmarks.
+
+    None where it was not tested on all of them: it would stand beside methods that were.
+    """
     own = [group for group in groups if (group.line.variant, group.line.method) == method]
-    if len({group.line.benchmark for group in own}) < 2:
+    places = {group.line.benchmark for group in own}
+    if len(places) < 2 or places != {group.line.benchmark for group in groups}:
         return None
     lines = [group.line for group in own]
     scores = tuple(chain.from_iterable(group.scores for group in own))

@@ -46,7 +46,8 @@ def _curves(cells: Sequence[Cell]) -> dict[str, list[Curve]]:
     curves: dict[str, list[Curve]] = {}
     for cell in cells:
         if cell.curve:
-            curves.setdefault(cell.label, []).append(Curve(cell.benchmark, cell.curve))
+            curve = Curve(cell.benchmark, cell.curve, cell.step)
+            curves.setdefault(cell.label, []).append(curve)
     return curves
 
 

@@ -35,7 +35,7 @@ def markdown(
     parts = [f"# {experiment.name}\n", f"{experiment.question}\n", "![](picture.png)\n"]
     parts.append(_table([_texts(line) for line in lines]))
     if curves:
-        parts.append("## Best validation accuracy by iteration (0: the example)\n")
+        parts.append("## Best validation accuracy by candidates sampled (0: the example)\n")
         parts.append(_table([_curve_texts(row) for row in curves]))
     return "\n".join([*parts, _LEGEND.format(reference=reference)])
 
@@ -51,7 +51,7 @@ def curves_csv(curves: Sequence[Mapping[str, Any]]) -> str:
 
 
 def curve_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """Return mean and spread over seeds of the best validation accuracy at each iteration.
+    """Return mean and spread over seeds of the best validation accuracy after each iteration.
 
     A search that its own budget ended early keeps its last accuracy to the end of the others.
     """
@@ -69,6 +69,7 @@ def curve_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
                     "benchmark": benchmark,
                     "method": label,
                     "iteration": iteration,
+                    "candidates": iteration * own[0].step,
                     "mean": spread.mean,
                     "deviation": spread.deviation,
                     "low": spread.low,
@@ -152,7 +153,7 @@ def _curve_texts(row: Mapping[str, Any]) -> dict[str, str]:
         "variant": row["variant"] or NONE,
         "benchmark": row["benchmark"],
         "method": row["method"],
-        "iteration": str(row["iteration"]),
+        "candidates": str(row["candidates"]),
         "mean ± deviation": f"{row['mean']:.2f} ± {row['deviation']:.2f}",
         "least to most": f"{row['low']:.2f} to {row['high']:.2f}",
         "seeds": str(row["seeds"]),

@@ -85,15 +85,10 @@ def draw_searches(path: Path, searches: Mapping[str, Sequence[SearchResult]]) ->
     `searches` maps a policy's label to its searches; thin lines are seeds, thick ones their mean.
     """
     curves = {name: [search_curve(one) for one in found] for name, found in searches.items()}
-    draw_curves(path, curves, across="candidates (0: the example)")
+    draw_curves(path, curves)
 
 
-def draw_curves(
-    path: Path,
-    curves: Mapping[str, Sequence[Curve]],
-    *,
-    across: str = "iteration (0: the example)",
-) -> None:
+def draw_curves(path: Path, curves: Mapping[str, Sequence[Curve]]) -> None:
     """Draw the curves of each label like `draw_searches`; one that ended early is shorter."""
     benchmarks = list(dict.fromkeys(one.benchmark for some in curves.values() for one in some))
     figure, panels = _figure(
@@ -105,7 +100,7 @@ def draw_curves(
     flat = list(getattr(panels, "flat", [panels]))
     for axes, benchmark in zip(flat, benchmarks, strict=False):
         _draw_panel(axes, benchmark, curves)
-        axes.set_xlabel(across, fontsize=8)
+        axes.set_xlabel("candidates (0: the example)", fontsize=8)
     for axes in flat[len(benchmarks) :]:
         axes.axis("off")
     handles, labels = flat[0].get_legend_handles_labels()
