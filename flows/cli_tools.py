@@ -53,10 +53,13 @@ def show_runs(port: int, *, options: Options) -> None:
 def pages_command(port: int, *, options: Options) -> tuple[list[str], dict[str, str]]:
     """Return the command that serves MLflow's pages on loopback, and its environment."""
     uri = tracking_uri(options.load(), options.project)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
+    command = [sys.executable, "-m", "mlflow", "ui"]
     command += ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
-    # without background jobs MLflow needs a quarter of the memory
-    return command, child_environment({"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+    environment = {
+        "MLFLOW_BACKEND_STORE_URI": uri,  # every user of the machine sees a command's arguments
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # a quarter of the memory
+    }
+    return command, child_environment(environment)
 
 
 def refuse_busy(port: int, instead: str) -> None:

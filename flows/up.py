@@ -1,7 +1,7 @@
 """Prefect's server, a worker with every deployment, and MLflow's pages: started, watched, stopped.
 
-Each is a process group of its own, so that Ctrl-C reaches them in order and none is left behind.
-A SIGKILL of this process is not survived by cleanliness: what it started then goes on.
+Each is a process group of its own, so that Ctrl-C reaches them in order and none is left behind;
+a guard (`flows.guard`) ends them where this process is killed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+from flows.guard import Guard, end_groups, open_guard
 from tasks.settings import child_environment
 from w4s.errors import W4SError
 
 LOOPBACK = "127.0.0.1"
 POOL = "local"
 START_SECONDS = 300
-STOP_SECONDS = 30
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -104,10 +104,11 @@ def run_services(place: Place, found: Sequence[Service], *, tell: Tell) -> None:
 
 def _run(place: Place, found: Sequence[Service], stack: ExitStack, *, tell: Tell) -> NoReturn:
     server, pages, worker = found
-    running = [stack.enter_context(_started(one, place)) for one in (server, pages)]
+    guard = stack.enter_context(open_guard())
+    running = [stack.enter_context(_started(one, place, guard)) for one in (server, pages)]
     _wait(place, f"{place.prefect}/api/health", running)
     _deploy(place, server.environment)
-    running.append(stack.enter_context(_started(worker, place)))
+    running.append(stack.enter_context(_started(worker, place, guard)))
     _wait(place, place.mlflow, running)
     tell(f"Prefect   {place.prefect}   (runs, deployments; worker on the pool {POOL!r})")
     tell(f"API       {place.prefect}/api   (export {_API}={place.prefect}/api)")
@@ -125,7 +126,7 @@ class _Running:
 
 
 @contextmanager
-def _started(service: Service, place: Place) -> Iterator[_Running]:
+def _started(service: Service, place: Place, guard: Guard) -> Iterator[_Running]:
     place.logs.mkdir(parents=True, exist_ok=True)
     with _log(place, service.name).open("wb") as stream:
         process = subprocess.Popen(
@@ -138,35 +139,12 @@ def _started(service: Service, place: Place) -> Iterator[_Running]:
             start_new_session=True,
         )
     try:
-        yield _Running(service, process)
+        with guard.watching(process.pid):
+            yield _Running(service, process)
     finally:
-        _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the process and everything in its group; kill what does not end in time."""
-    _signal_group(process.pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while _group_lives(process) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    _signal_group(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _group_lives(process: subprocess.Popen[bytes]) -> bool:
-    process.poll()  # collects the leader, which otherwise counts as a member for ever
-    try:
-        os.killpg(process.pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _signal_group(group: int, number: int) -> None:
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return  # it has ended already
+        # `poll` collects the leader of the group
+        end_groups([process.pid], collect=process.poll)
+        process.wait()
 
 
 @contextmanager

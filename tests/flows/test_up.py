@@ -17,7 +17,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flows.cli_tools import pages_command
 from flows.up import Place, Service, ServiceError, run_services
+from tasks.options import Options
 from tests.flows.scripted import PROJECT, environment
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -126,6 +128,44 @@ def test_a_signal_while_services_stop_does_not_end_the_stopping(tmp_path: Path) 
     impatient.join(10)
     assert not impatient.is_alive()
     assert _children() <= before
+
+
+def test_a_password_of_the_store_stands_in_no_command(tmp_path: Path) -> None:
+    """Everybody on a machine can read the arguments of a command, and not its environment."""
+    shutil.copy(PROJECT / "params.yaml", tmp_path)
+    uri = "postgresql://w4s:hunter2@db/mlflow"
+    options = Options(params=str(tmp_path / "params.yaml"), settings=(f"tracking.uri={uri}",))
+    command, given = pages_command(5000, options=options)
+    assert "hunter2" not in " ".join(command)
+    assert given["MLFLOW_BACKEND_STORE_URI"] == uri
+
+
+def test_services_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
+    """SIGKILL leaves no time to stop anything: a guard does, children of services included."""
+    family = f"import subprocess, time; subprocess.Popen({SLEEP!r}); time.sleep(600)"
+    program = (
+        "import os, sys; from pathlib import Path; from flows.up import *\n"
+        f"found = [Service(n, [sys.executable, '-c', {family!r}], dict(os.environ))"
+        " for n in ('server', 'mlflow', 'worker')]\n"
+        "run_services(Place(Path(), Path(), 1, 2), found, tell=lambda _: None)"
+    )
+    before = _children()
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=environment())
+    try:
+        deadline = time.monotonic() + 120
+        while len(services := _asleep(before)) < 5:  # the program, two services, a child of each
+            assert time.monotonic() < deadline, services
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    psutil.wait_procs(services, timeout=60)
+    assert not [one for one in services if _lives(one)]
+
+
+def _asleep(before: set[psutil.Process]) -> list[psutil.Process]:
+    """Return the new processes below this one that sleep for ten minutes."""
+    return [one for one in _children() - before if "sleep(600)" in " ".join(one.cmdline()[:3])]
 
 
 def _children() -> set[psutil.Process]:
