@@ -47,7 +47,7 @@ _USES = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A task's result, and whether it was found rather than computed."""
+    """A task's result, and whether it was found rather than computed by this run."""
 
     value: dict[str, Any]
     cached: bool
@@ -107,7 +107,9 @@ async def run_task(
     )
     # not by `with_options`, which takes only storage that Prefect's server knows
     configured.result_storage = WholeFiles(basepath=str(storage))
-    async with _turn(storage / key):
+    turn = _turn(storage / key)
+    alone = not turn.locked()
+    async with turn:
         found = not anew and await asyncio.to_thread(_is_whole, storage / key)
         if found:
             configured.tags = set()  # `with_options` takes an empty set for none given
@@ -120,7 +122,7 @@ async def run_task(
             given = {"context": sent, "key": key, **arguments}
             state = await context.spread.submit(configured, given)
     value = await state.aresult()
-    return Outcome(value, cached=state.name == "Cached")
+    return Outcome(value, cached=state.name == "Cached" and alone)
 
 
 class WholeFiles(LocalFileSystem):

@@ -1,11 +1,14 @@
 """`w4s run` against a scripted endpoint for executor and policy: killed, resumed, interrupted."""
 
 import json
+import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,12 +26,12 @@ def endpoint() -> Iterator[ScriptedEndpoint]:
         yield running
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, **extra: str) -> subprocess.Popen[str]:
     """Start `w4s run` in `folder`; progress and messages come out of stderr."""
     return subprocess.Popen(
         [sys.executable, "-m", "flows.cli", "run"],
         cwd=folder,
-        env=environment(),
+        env={**environment(), **extra},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -69,13 +72,19 @@ def outputs(folder: Path) -> dict[str, str]:
     return found
 
 
+def runs(folder: Path) -> list[tuple[str, str]]:
+    """Return MLflow's runs of commands and stages, the oldest first, and how they ended."""
+    with closing(sqlite3.connect(folder / "mlflow.db")) as store:
+        return list(store.execute("SELECT name, status FROM runs ORDER BY start_time, end_time"))
+
+
 def test_a_killed_run_goes_on_and_ends_with_the_same_results(
     tmp_path: Path, endpoint: ScriptedEndpoint
 ) -> None:
     """SIGKILL during collection and during search: finished tasks are found, results are equal.
 
     A run that nobody disturbed, in another folder, is the yardstick; a last start finds
-    everything finished and asks the endpoint nothing.
+    everything finished, asks the endpoint nothing, loads nothing heavy and tells MLflow nothing.
     """
     calm = write_project(tmp_path / "calm", endpoint)
     killed = write_project(tmp_path / "killed", endpoint)
@@ -87,10 +96,17 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_results(
     progress = finish(start(killed))
     assert progress.count(FOUND) >= 4 + 6 + 1  # episodes, examples, a search
     assert outputs(killed) == outputs(calm)
-    asked = endpoint.counters.calls
-    assert finish(start(killed)).count(FOUND) > progress.count(FOUND)
+    asked, told = endpoint.counters.calls, runs(killed)
+    last = finish(start(killed, PYTHONPROFILEIMPORTTIME="1"))
+    assert last.count(FOUND) > progress.count(FOUND)
     assert endpoint.counters.calls == asked
     assert outputs(killed) == outputs(calm)
+    assert runs(killed) == told
+    assert told[0] == ("run", "KILLED")
+    assert told[-1][1] == "FINISHED"
+    imported = set(re.findall(r"^import time:.*\| +(\w+)$", last, re.MULTILINE))
+    assert "prefect" in imported
+    assert not imported & {"mlflow", "torch", "transformers", "pandas", "matplotlib", "openai"}
 
 
 def test_two_runs_at_once_share_the_work(tmp_path: Path, endpoint: ScriptedEndpoint) -> None:
