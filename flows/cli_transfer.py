@@ -63,6 +63,7 @@ def make_plan(
 
 async def _fill(plan: TransferPlan, options: Options) -> str:
     async with open_context(COMMAND, options) as context:
+        await asyncio.to_thread(context.tracker.open)  # every cell is run, from the record or anew
         return transfer_markdown(await run_transfer(context, plan))
 
 
