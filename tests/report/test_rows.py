@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from w4s.report.curves import mean_curve, search_curve
-from w4s.report.pictures import draw_accuracies, draw_histogram, draw_lines, draw_searches
+from w4s.report.pictures import Point, draw_accuracies, draw_searches, draw_steps
 from w4s.report.rows import HEADINGS, ResultRow, cells, to_csv, to_markdown
 from w4s.search import Iteration, SearchResult
 from w4s.types import Usage
@@ -56,12 +56,14 @@ def test_pictures_are_drawn_for_any_number_of_benchmarks(tmp_path: Path) -> None
         assert (tmp_path / "s.png").read_bytes().startswith(PNG)
 
 
-def test_curves_and_histograms_are_drawn(tmp_path: Path) -> None:
-    """Also of no points at all."""
-    draw_lines(tmp_path / "l.png", {"loss": [(0, 1.0), (1, 0.5)], "none": []}, label="loss")
-    draw_histogram(tmp_path / "h.png", [0.0, 0.5, 1.0], label="reward")
-    assert (tmp_path / "l.png").read_bytes().startswith(PNG)
-    assert (tmp_path / "h.png").read_bytes().startswith(PNG)
+def test_steps_are_drawn_with_their_intervals(tmp_path: Path) -> None:
+    """Another interval is another picture, and a line may have one point."""
+    for name, high in (("a", 0.6), ("b", 0.9)):
+        lines = {"rwr": [Point(1, 0.5, 0.4, high), Point(2, 0.6, 0.4, 0.8)], "one": []}
+        draw_steps(tmp_path / f"{name}.png", lines, across="T", up="accuracy")
+    drawn = [(tmp_path / f"{name}.png").read_bytes() for name in ("a", "b")]
+    assert all(one.startswith(PNG) for one in drawn)
+    assert drawn[0] != drawn[1]
 
 
 def result(*best: float, sampled: int = 1) -> SearchResult:

@@ -15,7 +15,8 @@ class Cell:
     was searched. `seen` is whether training saw the benchmark, None where nothing was trained.
     `validation` is the accuracy by which the workflow was chosen, `curve` the best validation
     accuracy before and after each iteration of `step` candidates. `usage` is the test's,
-    `search_usage` that of finding the workflow; USD are None where no price is known. `run_id` is MLflow's.
+    `search_usage` that of finding the workflow; USD are None where no price is known. `run_id` is
+    MLflow's.
     """
 
     variant: str

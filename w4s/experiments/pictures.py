@@ -13,10 +13,11 @@ from w4s.report.pictures import (
     Point,
     draw_curves,
     draw_intervals,
-    draw_lines,
     draw_points,
+    draw_steps,
 )
 
+_ACCURACY = "test accuracy (95 % interval)"
 _POOLS = tuple(name for name, _ in POOLS)
 
 
@@ -29,12 +30,12 @@ def draw_experiment(
             draw_curves(path, _curves(cells))
         case "cost":
             draw_points(
-                path, _points(_together(lines)), across="tokens of one question", up="test accuracy"
+                path, _points(_together(lines)), across="tokens of one question", up=_ACCURACY
             )
         case "turns":
-            draw_lines(path, _by_turns(_together(lines), turns), label="test accuracy", x="T")
+            draw_steps(path, _by_turns(_together(lines), turns), across="T", up=_ACCURACY)
         case "methods" | "transfer":
-            draw_intervals(path, _panels(lines), across="test accuracy")
+            draw_intervals(path, _panels(lines), across=_ACCURACY)
 
 
 def _together(lines: Sequence[Line]) -> list[Line]:
@@ -68,9 +69,10 @@ def _point(line: Line) -> Point:
     return Point(line.tokens, line.accuracy, line.low, line.high)
 
 
-def _by_turns(lines: Sequence[Line], turns: Sequence[int]) -> dict[str, list[tuple[float, float]]]:
+def _by_turns(lines: Sequence[Line], turns: Sequence[int]) -> dict[str, list[Point]]:
     labels = {turns_label(number): number for number in turns}
-    points: dict[str, list[tuple[float, float]]] = {}
+    points: dict[str, list[Point]] = {}
     for line in lines:
-        points.setdefault(line.label, []).append((labels[line.variant], line.accuracy))
+        point = Point(labels[line.variant], line.accuracy, line.low, line.high)
+        points.setdefault(line.label, []).append(point)
     return points

@@ -145,6 +145,28 @@ def draw_points(path: Path, points: Mapping[str, Point], *, across: str, up: str
     _save(figure, path)
 
 
+def draw_steps(path: Path, lines: Mapping[str, Sequence[Point]], *, across: str, up: str) -> None:
+    """Draw lines through points at whole numbers, with their intervals, e.g. accuracy over T."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure, axes = _figure(width=6, height=3.6)
+    for index, (name, points) in enumerate(lines.items()):
+        aside = 0.03 * (index - (len(lines) - 1) / 2)  # intervals of two lines do not hide
+        places = [point.across + aside for point in points]
+        below = [max(0.0, point.up - point.low) for point in points]
+        above = [max(0.0, point.high - point.up) for point in points]
+        look = {**_look(index + 2), "linestyle": "-"}
+        axes.errorbar(
+            places, [point.up for point in points], [below, above], **look, capsize=2, label=name
+        )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    figure.legend(fontsize=8, frameon=False, ncols=3, loc="outside upper center")
+    _save(figure, path)
+
+
 def draw_intervals(path: Path, panels: Mapping[str, Mapping[str, Point]], *, across: str) -> None:
     """Draw a panel for each name of `panels`: a line for each label, its point and interval.
 
@@ -182,29 +204,6 @@ def _look(index: int) -> dict[str, Any]:
     """Return colour and marker of a point: no two of the first twenty-eight are alike."""
     size = len(_COLOURS)
     return {"color": _COLOURS[index % size], "marker": "osD^"[index // size % 4], "linestyle": ""}
-
-
-def draw_histogram(path: Path, values: Sequence[float], *, label: str) -> None:
-    """Draw how often each value occurs, e.g. of the rewards."""
-    figure, axes = _figure(width=4.5, height=3)
-    axes.hist(values, bins=20, color=_COLOURS[3])
-    axes.set_xlabel(label)
-    axes.set_ylabel("count")
-    _save(figure, path)
-
-
-def draw_lines(
-    path: Path, lines: Mapping[str, Sequence[tuple[float, float]]], *, label: str, x: str = "step"
-) -> None:
-    """Draw named lines of (x, value), e.g. losses by step."""
-    figure, axes = _figure(width=6, height=3.4)
-    for index, (name, points) in enumerate(lines.items()):
-        steps, values = zip(*points, strict=True) if points else ((), ())
-        axes.plot(steps, values, label=name, color=_COLOURS[(index + 3) % len(_COLOURS)])
-    axes.set_xlabel(x)
-    axes.set_ylabel(label)
-    axes.legend(fontsize=8, frameon=False)
-    _save(figure, path)
 
 
 def _figure(*, width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
