@@ -48,9 +48,11 @@ class ActionLikelihood(nn.Module):
         model: Any = self.model  # whose methods are untyped
         hidden = model.get_decoder()(**_inputs(batch)).last_hidden_state
         head: nn.Linear = model.get_output_embeddings()
+        # without gradients none is to be taken on the way: the weights alone would ask for one
+        weight = head.weight if torch.is_grad_enabled() else head.weight.detach()
         score: Any = _WeightedLikelihood.apply
         loss, entries = score(
-            hidden.flatten(0, 1)[places], head.weight, rows, batch.targets, batch.weights
+            hidden.flatten(0, 1)[places], weight, rows, batch.targets, batch.weights
         )
         return Likelihood(loss, entries)
 
@@ -107,19 +109,24 @@ class _Accumulator:
     ) -> None:
         self.hidden = hidden.to(dtype)
         self.head = head.to(dtype)
+        # one for all chunks: the system clears the pages of every new one
+        self.logits = hidden.new_empty(min(CHUNK, len(hidden)), len(head), dtype=torch.float32)
         self.hidden_grad = torch.empty_like(hidden) if needs[0] else None
         self.head_grad = torch.zeros_like(head, dtype=torch.float32) if needs[1] else None
 
     def add(self, start: int, rows: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """Score the entries of one chunk of places, [entries]."""
         hidden = self.hidden[start : start + CHUNK]
-        logits = (hidden @ self.head.T).float()
-        sums = logits.logsumexp(-1)
-        entries = logits[rows, targets] - sums[rows]
+        logits = self.logits[: len(hidden)]
+        logits.copy_(hidden @ self.head.T)
+        logits.sub_(logits.amax(-1, keepdim=True))
+        chosen = logits[rows, targets]
+        sums = logits.exp_().sum(-1)
+        entries = chosen - sums.log()[rows]
         if self.hidden_grad is None and self.head_grad is None:
             return entries
         totals = torch.zeros_like(sums).index_add_(0, rows, weights)
-        grad = logits.sub_(sums[:, None]).exp_().mul_(totals[:, None])
+        grad = logits.mul_((totals / sums)[:, None])
         grad.index_put_((rows, targets), -weights, accumulate=True)
         low = grad.to(self.head.dtype)
         if self.hidden_grad is not None:
