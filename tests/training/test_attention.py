@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
+from transformers import LlamaConfig, MistralConfig, PretrainedConfig, Qwen2Config
 
-from w4s.training.attention import attend_to_runs
+from w4s.training.attention import attend_to_runs, tree_obstacle
 from w4s.training.blocks import BLOCK, attend_in_blocks
 from w4s.training.trees import Run, build_tree
 
@@ -65,3 +69,33 @@ def test_blocks_attend_as_fused_attention() -> None:
     due_grads = torch.autograd.grad(due, (query, key, value), noise)
     found_grads = torch.autograd.grad(found, (query, key, value), noise)
     torch.testing.assert_close(found_grads, due_grads, atol=1e-5, rtol=1e-4)
+
+
+def _rope(kind: str, **others: Any) -> dict[str, Any]:
+    return {"rope_type": kind, "rope_theta": 1e4, "factor": 4.0, **others}
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (MistralConfig(), "mistral models"),
+        (Qwen2Config(use_sliding_window=True, max_window_layers=1), "sliding_attention"),
+        (LlamaConfig(rope_parameters=_rope("dynamic")), "dynamic positions"),
+        (LlamaConfig(attention_dropout=0.1), "attention_dropout is 0.1"),
+    ],
+)
+def test_what_trees_would_get_wrong_is_named(config: PretrainedConfig, reason: str) -> None:
+    """Windows, frequencies that follow the longest path, and dropout are left to padded paths."""
+    assert reason in (tree_obstacle(config) or "")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Qwen2Config(use_sliding_window=False, sliding_window=8),
+        LlamaConfig(attention_bias=True, rope_parameters=_rope("linear")),
+    ],
+)
+def test_windows_that_are_off_and_fixed_positions_are_no_obstacle(config: PretrainedConfig) -> None:
+    """A window that is configured and not used changes nothing."""
+    assert tree_obstacle(config) is None

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +20,7 @@ from w4s.config import PolicyParams, TrainParams, WarmStartParams
 from w4s.errors import TrainingError
 from w4s.policy.local_model import load_model
 from w4s.training.metrics import StepMetrics
+from w4s.training.schedule import Settings
 from w4s.training.train import Resources, clone, train
 from w4s.types import Message, Trajectory
 
@@ -98,6 +103,43 @@ def test_killed_training_goes_on_to_the_same_weights(
     ]
 
 
+def test_dropout_is_the_same_after_a_kill(
+    policy: PolicyParams, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A model with dropout falls back to padded paths, and its noise goes on where it was."""
+    noisy = tmp_path / "model"
+    shutil.copytree(policy.model, noisy)
+    config = json.loads((noisy / "config.json").read_text(encoding="utf-8"))
+    text = json.dumps({**config, "attention_dropout": 0.3})
+    (noisy / "config.json").write_text(text, encoding="utf-8")
+    own = policy.model_copy(update={"model": str(noisy)})
+
+    def kill(metrics: StepMetrics, steps: int) -> None:
+        if metrics.step == steps // 2:
+            raise Killed
+
+    torch.manual_seed(1)
+    with caplog.at_level(logging.WARNING):
+        train(windows(4), params=PARAMS, objective="rwr", resources=resources(own, tmp_path / "a"))
+    assert "attention_dropout is 0.3" in caplog.text
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    torn = resources(own, tmp_path / "b", checkpoint_seconds=0)
+    with pytest.raises(Killed):
+        train(windows(4), params=PARAMS, objective="rwr", resources=torn, on_step=kill)
+    train(windows(4), params=PARAMS, objective="rwr", resources=torn)
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    assert torch.equal(torch.get_rng_state(), before)  # nobody else's numbers are changed
+
+
+def test_nothing_is_left_of_a_save_that_was_killed(policy: PolicyParams, tmp_path: Path) -> None:
+    """A file that a kill cut off goes with the checkpoint, also where no later one was saved."""
+    torn = tmp_path / ".out.checkpoint.tmp"
+    torn.write_bytes(b"half")
+    train(windows(1), params=PARAMS, objective="sft", resources=resources(policy, tmp_path / "out"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.metrics.jsonl"]
+
+
 def test_checkpoint_of_other_inputs_is_not_used(policy: PolicyParams, tmp_path: Path) -> None:
     """A training on other trajectories starts anew."""
 
@@ -126,7 +168,7 @@ def test_trees_and_padded_paths_train_alike(
     trees = train(
         windows(3), params=params, objective="rwr", resources=resources(policy, tmp_path / "t")
     )
-    monkeypatch.setattr("w4s.training.models.attends_to_trees", lambda config: False)
+    monkeypatch.setattr("w4s.training.models.tree_obstacle", lambda config: "a test")
     paths = train(
         windows(3), params=params, objective="rwr", resources=resources(policy, tmp_path / "p")
     )
@@ -186,7 +228,7 @@ def test_metrics_tell_how_far_the_policy_has_moved(policy: PolicyParams, tmp_pat
         params=PARAMS,
         objective="rwr",
         resources=resources(policy, tmp_path / "out"),
-        held_out=windows(1, seed=9),
+        held_out=[(window.turns[0].state, "a reply") for window in windows(4, seed=9)],
     )
     kl = [row.kl for row in made.rows if row.kl is not None]
     assert len(kl) == PARAMS.epochs
@@ -249,7 +291,7 @@ def test_unknown_architecture_falls_back_with_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is trained on padded paths through its own forward pass."""
-    monkeypatch.setattr("w4s.training.models.attends_to_trees", lambda config: False)
+    monkeypatch.setattr("w4s.training.models.tree_obstacle", lambda config: "a test")
     with caplog.at_level(logging.WARNING):
         train(
             windows(1), params=PARAMS, objective="sft", resources=resources(policy, tmp_path / "o")
@@ -276,3 +318,54 @@ def test_policy_behind_an_endpoint_is_refused(policy: PolicyParams, tmp_path: Pa
         train(
             windows(1), params=PARAMS, objective="sft", resources=resources(remote, tmp_path / "o")
         )
+
+
+def test_memory_is_estimated_for_the_longest_path(
+    policy: PolicyParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path over the budget is a batch of its own: the estimate covers it."""
+    tokens: list[int] = []
+
+    def estimate(config: object, settings: Settings, *, low: bool) -> int:
+        tokens.append(settings.batch_tokens)
+        return 0
+
+    monkeypatch.setattr("w4s.training.memory.estimate_bytes", estimate)
+    long = policy.model_copy(update={"prompt_tokens": 4000, "action_tokens": 300})
+    train(windows(1), params=PARAMS, objective="sft", resources=resources(long, tmp_path / "o"))
+    assert tokens == [4300]
+
+
+_LAUNCHED = """
+import sys
+from pathlib import Path
+from tests.training.test_train import PARAMS, resources, windows
+from w4s.config import PolicyParams
+from w4s.training.train import train
+policy = PolicyParams.model_validate_json(sys.argv[1])
+params = PARAMS.model_copy(update={"batch_tokens": 250, "accumulation": int(sys.argv[3])})
+train(windows(5), params=params, objective="rwr", resources=resources(policy, Path(sys.argv[2])))
+"""
+
+
+@pytest.mark.slow  # starts two processes that import torch
+def test_two_processes_make_the_steps_of_one(policy: PolicyParams, tmp_path: Path) -> None:
+    """Also where the last step has a batch for one of them only; figures are those of both."""
+    script = tmp_path / "launched.py"
+    script.write_text(_LAUNCHED, encoding="utf-8")
+    root = Path(__file__).parents[2]
+    alone = [sys.executable, str(script)]
+    both = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {**os.environ, "PYTHONPATH": str(root), "ACCELERATE_USE_CPU": "true"}
+    rows = []
+    for name, command, accumulation in (("a", alone, "2"), ("b", [*both, str(script)], "1")):
+        out = tmp_path / name
+        given = [*command, policy.model_dump_json(), str(out), accumulation]
+        subprocess.run(given, env=environment, check=True, timeout=300)
+        text = (tmp_path / f"{name}.metrics.jsonl").read_text(encoding="utf-8")
+        rows.append([json.loads(line) for line in text.splitlines()])
+    assert [row["samples"] for row in rows[0]][2] < rows[0][0]["samples"]
+    for one, two in zip(*rows, strict=True):
+        assert one["samples"] == two["samples"]
+        assert one["loss"] == pytest.approx(two["loss"], rel=1e-4)
+        assert one["packed_tokens"] == two["packed_tokens"]

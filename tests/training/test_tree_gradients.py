@@ -15,7 +15,7 @@ from tests.training.tiny_models import ARCHITECTURES, VOCABULARY, tiny_model
 from w4s.training.attention import TREE_ATTENTION
 from w4s.training.examples import Example
 from w4s.training.loss import ActionLikelihood
-from w4s.training.packing import Batch, path_batch, tree_batch
+from w4s.training.packing import Batch, path_batch, plan_batches, tree_batch
 
 
 def random_examples(seed: int, *, turns: int, width: int, trees: int = 1) -> list[Example]:
@@ -33,6 +33,32 @@ def random_examples(seed: int, *, turns: int, width: int, trees: int = 1) -> lis
             examples += [Example(state, a, draw.random() * 4, 0.0, str(tree)) for a in actions]
             state = state + draw.choice(actions) + some(0, 20)
     return examples
+
+
+def random_forest(seed: int) -> list[Example]:
+    """Return examples of trees of any depth: actions repeated, one within another, of one token,
+    states of one token, turns without feedback, weights of nought and far apart."""
+    draw = random.Random(seed)
+    examples: list[Example] = []
+
+    def some(low: int, high: int) -> tuple[int, ...]:
+        return tuple(draw.randrange(VOCABULARY) for _ in range(draw.randint(low, high)))
+
+    def grow(state: tuple[int, ...], depth: int, tree: str) -> None:
+        actions = [some(1, draw.choice([1, 40])) for _ in range(draw.randint(1, 3))]
+        first = actions[0]
+        actions += draw.sample([first, first[: len(first) // 2 + 1], first + some(1, 5)], 1)
+        weights = [draw.choice([0.0, 1e-30, 1.0, 40.0]) for _ in actions]
+        examples.extend(
+            Example(state, *pair, 0.0, tree) for pair in zip(actions, weights, strict=True)
+        )
+        if depth:
+            for action in draw.sample(actions, draw.randint(1, 2)):
+                grow(state + action + some(0, draw.choice([0, 20])), depth - 1, tree)
+
+    for tree in range(draw.randint(1, 3)):
+        grow(some(1, draw.choice([1, 60])), draw.randint(0, 3), str(tree))
+    return [*examples, Example(some(1, 1), some(1, 1), 1.0, 0.0, "last")]
 
 
 def gradients(model: torch.nn.Module, batches: list[Batch]) -> dict[str, torch.Tensor]:
@@ -86,6 +112,21 @@ def test_tree_gives_the_gradient_of_its_paths(
     inner = model.get_base_model() if lora else model
     inner.set_attn_implementation(TREE_ATTENTION)
     assert relative_error(gradients(model, [tree_batch(examples)]), due) <= 1e-4
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen2"])
+@given(seed=st.integers(0, 10**6), budget=st.sampled_from([1, 40, 150, 10**6]))
+@settings(max_examples=8, deadline=None)
+def test_any_trees_in_batches_of_any_budget_give_the_gradient_of_their_paths(
+    name: str, seed: int, budget: int
+) -> None:
+    """Trees that are cut to the budget too; the sum over the batches is the naive gradient."""
+    examples = random_forest(seed)
+    model = tiny_model(name, seed=seed % 3)
+    due = naive_gradients(model, examples)
+    model.set_attn_implementation(TREE_ATTENTION)
+    planned = plan_batches(examples, budget=budget, seed=seed)
+    assert relative_error(gradients(model, [tree_batch(some) for some in planned]), due) <= 1e-4
 
 
 @pytest.mark.parametrize("name", sorted(ARCHITECTURES))

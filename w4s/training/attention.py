@@ -2,7 +2,7 @@
 
 Each run is a call of its own, so that masked pairs cost neither time nor memory. Registered with
 transformers, whose models call it in place of their own. Serves models whose attention is plain:
-full (no sliding window), no soft cap. `blocks` has the attention of bfloat16 on the CPU.
+full (no sliding window), no soft cap, no dropout. `blocks` has bfloat16's attention on the CPU.
 """
 
 from __future__ import annotations
@@ -24,12 +24,22 @@ from w4s.training.trees import Run
 
 TREE_ATTENTION = "w4s_tree"
 TESTED_ARCHITECTURES = frozenset({"llama", "qwen2", "qwen3"})
+_ROTATES_BY_LENGTH = frozenset({"dynamic", "longrope"})
 
 
-def attends_to_trees(config: PretrainedConfig) -> bool:
-    """Return whether models of this configuration are known to be right on packed trees."""
+def tree_obstacle(config: PretrainedConfig) -> str | None:
+    """Say why models of this configuration are not right on packed trees, None where they are."""
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    return config.model_type in TESTED_ARCHITECTURES and kinds == {"full_attention"}
+    rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
+    if config.model_type not in TESTED_ARCHITECTURES:
+        return f"{config.model_type} models are not known to be right on packed trees"
+    if kinds != {"full_attention"}:
+        return f"this {config.model_type} model has layers of {', '.join(sorted(kinds))}"
+    if rope in _ROTATES_BY_LENGTH:
+        return f"{rope} positions depend on the length of the longest path beside them"
+    if getattr(config, "attention_dropout", 0.0):
+        return f"attention_dropout is {config.attention_dropout:g}, and packed trees have none"
+    return None
 
 
 def attend_to_runs(

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def fingerprint(examples: Sequence[Example], settings: Settings, *others: object
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write `state` (tensors and plain values) to `path`: readers see the old one or the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".tmp")
+    partial = _partial(path)
     with partial.open("wb") as stream:
         torch.save(state, stream)
         stream.flush()
@@ -53,7 +53,11 @@ def read_checkpoint(path: Path, *, inputs: str) -> dict[str, Any] | None:
     return state
 
 
-def remove_checkpoint(paths: Iterable[Path]) -> None:
-    """Remove checkpoints that are not wanted any more."""
-    for path in paths:
-        path.unlink(missing_ok=True)
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint that is not wanted any more, and what a kill left of a newer one."""
+    for file in (path, _partial(path)):
+        file.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(path.name + ".tmp")

@@ -15,7 +15,7 @@ import torch
 
 from w4s.config import PolicyParams
 from w4s.policy.local_model import load_model, load_tokenizer, resolve_device, resolve_dtype
-from w4s.training.attention import TREE_ATTENTION, attends_to_trees
+from w4s.training.attention import TREE_ATTENTION, tree_obstacle
 from w4s.training.examples import write_examples
 from w4s.training.loss import ActionLikelihood, example_sums
 from w4s.training.packing import path_batch, tree_batch
@@ -41,7 +41,7 @@ def score_actions(
     device = resolve_device(policy.device)
     dtype = resolve_dtype(policy.dtype, device)
     model = load_model(policy.model, dtype=dtype, device=device, adapter=adapter)
-    trees = attends_to_trees(model.config)
+    trees = tree_obstacle(model.config) is None
     if trees:
         model.set_attn_implementation(TREE_ATTENTION)
     scorer = ActionLikelihood(model, plain_head=trees)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import psutil  # type: ignore[import-untyped]  # has no stubs
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
@@ -28,7 +30,9 @@ def check_memory(policy: PolicyParams, settings: Settings) -> None:
     except (OSError, ValueError) as error:
         raise WeightsError(f"{policy.model}: the model's configuration: {error}") from error
     low = resolve_dtype(policy.dtype, device) == torch.bfloat16
-    due = estimate_bytes(config, settings, low=low)
+    longest = policy.prompt_tokens + policy.action_tokens  # a path over the budget is not split
+    tokens = max(settings.batch_tokens, longest)
+    due = estimate_bytes(config, replace(settings, batch_tokens=tokens), low=low)
     free = _free_bytes(device)
     if due > free:
         raise TrainingError(

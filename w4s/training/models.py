@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -27,7 +28,7 @@ from w4s.policy.local_model import (
     resolve_device,
     resolve_dtype,
 )
-from w4s.training.attention import TREE_ATTENTION, attends_to_trees
+from w4s.training.attention import TREE_ATTENTION, tree_obstacle
 
 _ALPHA_OF_RANK = 2  # LoRA's update is scaled by alpha / rank
 _log = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ def load_trainable(
         base.activation_checkpointing_enable({"use_reentrant": False})
         base.enable_input_require_grads()  # type: ignore[no-untyped-call]
     model = _with_adapter(base, rank, start if adapted else None, seed) if lora else base
+    if low:
+        _feed_adapters_as_is(model)
     model.train()
     return Trainable(model, base, on_trees, autocast=low)
 
@@ -98,13 +101,12 @@ def save_trained(
 
 
 def _set_attention(base: PreTrainedModel) -> bool:
-    if attends_to_trees(base.config):
+    obstacle = tree_obstacle(base.config)
+    if obstacle is None:
         base.set_attn_implementation(TREE_ATTENTION)
         return True
     _log.warning(
-        "%s models are not known to be right on packed trees: training on padded paths, which "
-        "repeats the states that samples share",
-        base.config.model_type,
+        "%s: training on padded paths, which repeats the states that samples share", obstacle
     )
     return False
 
@@ -129,6 +131,13 @@ def _with_adapter(
         warnings.simplefilter("ignore", FutureWarning)
         torch.manual_seed(seed)
         return get_peft_model(base, config)
+
+
+def _feed_adapters_as_is(model: torch.nn.Module) -> None:
+    """Spare the copies of inputs in single precision: autocast turns them back at once."""
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.cast_input_dtype_enabled = False  # type: ignore[assignment]  # mixed in, untyped
 
 
 def _save_adapter(model: PeftModel, folder: Path, *, base: str) -> None:

@@ -22,7 +22,10 @@ PROBE_TOKENS = 48  # action tokens of each: their logits stay in memory as long 
 class KlProbe:
     """Holds the starting policy's distributions; measures KL(policy || starting policy)."""
 
-    def __init__(self, model: PreTrainedModel, examples: Sequence[Example], *, trees: bool) -> None:
+    def __init__(
+        self, model: PreTrainedModel, examples: Sequence[Example], *, trees: bool, autocast: bool
+    ) -> None:
+        self._autocast = autocast
         step = max(1, len(examples) // PROBE_EXAMPLES)
         chosen = [_short(example) for example in examples[::step][:PROBE_EXAMPLES]]
         batch = tree_batch(chosen) if trees else path_batch(chosen)
@@ -44,7 +47,11 @@ class KlProbe:
             if batch.runs is not None
             else {"attention_mask": batch.mask}
         )
-        out = model(input_ids=batch.tokens, use_cache=False, logits_to_keep=self._kept(), **layout)
+        kind = batch.tokens.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=self._autocast):
+            out = model(
+                input_ids=batch.tokens, use_cache=False, logits_to_keep=self._kept(), **layout
+            )
         model.train(was_training)
         logits = out.logits.flatten(0, 1) if batch.runs is not None else self._picked(out.logits)
         return torch.log_softmax(logits.float(), dim=-1)

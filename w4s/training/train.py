@@ -68,12 +68,13 @@ def train(
     objective: Objective,
     resources: Resources,
     min_accuracy: float | None = None,
-    held_out: Sequence[Trajectory] = (),
+    held_out: Sequence[tuple[Sequence[Message], str]] = (),
     on_step: OnStep | None = None,
 ) -> TrainingResult:
     """Train on the trajectories' samples by `objective` (METHOD.md; arXiv 2504.04785, section 3).
 
-    `held_out` states measure the KL to the starting policy; without them training states do.
+    `held_out` states, with replies to them, measure the KL to the starting policy; without them
+    training states do.
     A training that was killed goes on from its checkpoint beside `resources.out`.
 
     Raises TrainingError, WeightsError.
@@ -87,7 +88,7 @@ def train(
             rewards[0],
         )
     weights = sample_weights(rewards, objective=objective, temperature=params.temperature)
-    probe = trajectory_samples(held_out, objective="sft") if held_out else []
+    probe = pair_samples(held_out) if held_out else []
     settings = Settings(
         epochs=params.epochs,
         learning_rate=params.learning_rate,
@@ -153,7 +154,9 @@ def _train(
     examples = write_examples(samples, weights, tokenizer=tokenizer, context=context)
     held_out = write_examples(probe, [1.0] * len(probe), tokenizer=tokenizer, context=context)
     start = model_identity(policy.model, adapter=resources.start)
-    inputs = fingerprint(examples, settings, start, policy.dtype, resources.seed)
+    # the plan of steps depends on the number of processes, the arithmetic on the number format
+    setting = (trained.autocast, processes.num_processes, resources.seed)
+    inputs = fingerprint(examples, settings, start, *setting)
     saving = Saving(out.with_name(f".{out.name}.checkpoint"), resources.checkpoint_seconds, inputs)
     rows = fit(
         trained,
@@ -168,7 +171,7 @@ def _train(
     if processes.is_main_process:
         save_trained(trained, out, policy=policy, tokenizer=tokenizer)
         atomic_write_text(metrics, "".join(json.dumps(asdict(row)) + "\n" for row in rows))
-        remove_checkpoint([saving.path])
+        remove_checkpoint(saving.path)
     processes.wait_for_everyone()
     return _result(resources, metrics, settings, examples, rows, time.monotonic() - began)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]  # has no stubs
+from accelerate.utils import gather_object  # type: ignore[import-untyped]
 from transformers import get_scheduler
 
 from w4s.heap import return_freed_memory
@@ -56,17 +57,29 @@ def fit(
 
     `on_step` gets each new step's metrics and the number of steps.
     """
-    loop = _Loop(trained, examples, settings, seed, probe)
-    loop.restore(read_checkpoint(saving.path, inputs=saving.inputs))
-    saved = time.monotonic()
-    while loop.done < len(loop.steps):
-        metrics = loop.step()
-        if loop.main and time.monotonic() - saved >= saving.seconds:
-            save_checkpoint(saving.path, loop.state(saving.inputs))
-            saved = time.monotonic()
-        if loop.main and on_step is not None:
-            on_step(metrics, len(loop.steps))
+    device = trained.base.device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)  # for models with dropout
+        loop = _Loop(trained, examples, settings, seed, probe)
+        loop.restore(read_checkpoint(saving.path, inputs=saving.inputs))
+        saved = time.monotonic()
+        while loop.done < len(loop.steps):
+            metrics = loop.step()
+            if loop.main and time.monotonic() - saved >= saving.seconds:
+                save_checkpoint(saving.path, loop.state(saving.inputs))
+                saved = time.monotonic()
+            if loop.main and on_step is not None:
+                on_step(metrics, len(loop.steps))
     return loop.rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One batch of a step, by its place: its examples' log-likelihoods and its size."""
+
+    place: int
+    sums: list[float]
+    tokens: int
 
 
 class _Loop:
@@ -90,7 +103,9 @@ class _Loop:
             share=trained.on_trees,
         )
         self.mean_reward = sum(example.reward for example in examples) / len(examples)
-        self.probe = KlProbe(trained.base, probe or examples, trees=trained.on_trees)
+        self.probe = KlProbe(
+            trained.base, probe or examples, trees=trained.on_trees, autocast=trained.autocast
+        )
         optimizer = torch.optim.AdamW(
             trained.parameters.values(), lr=settings.learning_rate, weight_decay=0.0
         )
@@ -118,7 +133,7 @@ class _Loop:
         """Take the next optimiser step."""
         began = time.monotonic()
         step = self.steps[self.done]
-        scored, packed = self._accumulate(step)
+        parts = self._accumulate(step)
         norm = self.accelerator.clip_grad_norm_(self.trained.parameters.values(), GRADIENT_CLIP)
         rate = self.schedule.get_last_lr()[0]
         self.optimizer.step()
@@ -126,16 +141,15 @@ class _Loop:
         self.optimizer.zero_grad()
         return_freed_memory()
         self.done += 1
-        metrics = self._metrics(step, scored, packed, rate=rate, norm=float(norm), began=began)
+        metrics = self._metrics(step, parts, rate=rate, norm=float(norm), began=began)
         self.rows.append(metrics)
         return metrics
 
-    def _accumulate(self, step: Step) -> tuple[list[Scored], int]:
-        """Run this process's batches backwards; return their examples' likelihoods and tokens."""
+    def _accumulate(self, step: Step) -> list[_Part]:
+        """Run this process's batches backwards; return what all processes' batches gave."""
         processes, rank = self.accelerator.num_processes, self.accelerator.process_index
         count = -(-len(step.batches) // processes)
-        scored: list[Scored] = []
-        packed = 0
+        parts: list[_Part] = []
         for turn in range(count):
             place = turn * processes + rank
             idle = place >= len(step.batches)  # the last step may not have a batch for everyone
@@ -150,9 +164,10 @@ class _Loop:
                 self.accelerator.backward(out.loss * scale)
             if not idle:
                 sums = example_sums(batch, out.entries)
-                scored.extend(map(Scored, batch.examples, sums))
-                packed += batch.tokens.numel()
-        return scored, packed
+                parts.append(_Part(place, sums, batch.tokens.numel()))
+        if processes > 1:
+            parts = sorted(gather_object(parts), key=lambda part: part.place)
+        return parts
 
     def _batch(self, examples: Sequence[Example]) -> Batch:
         lay_out = tree_batch if self.trained.on_trees else path_batch
@@ -161,13 +176,17 @@ class _Loop:
     def _metrics(
         self,
         step: Step,
-        scored: list[Scored],
-        packed: int,
+        parts: Sequence[_Part],
         *,
         rate: float,
         norm: float,
         began: float,
     ) -> StepMetrics:
+        scored = [
+            Scored(example, log_likelihood)
+            for part in parts
+            for example, log_likelihood in zip(step.batches[part.place], part.sums, strict=True)
+        ]
         tokens = sum(len(item.example.action) for item in scored)
         weighted = sum(item.example.weight * item.log_likelihood for item in scored)
         seconds = time.monotonic() - began
@@ -180,7 +199,7 @@ class _Loop:
             gradient_norm=norm,
             samples=len(scored),
             action_tokens=tokens,
-            packed_tokens=packed,
+            packed_tokens=sum(part.tokens for part in parts),
             seconds=seconds,
             tokens_per_second=sum(len(item.example.path) for item in scored) / seconds,
             **figures,
@@ -190,6 +209,7 @@ class _Loop:
 
     def state(self, inputs: str) -> dict[str, Any]:
         """Return everything that the next step depends on."""
+        device = self.trained.base.device
         return {
             "inputs": inputs,
             "done": self.done,
@@ -197,6 +217,7 @@ class _Loop:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
             "rows": [asdict(row) for row in self.rows],
         }
 
@@ -210,6 +231,8 @@ class _Loop:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["rng"])
+        if state["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"], self.trained.base.device)
         self.done = state["done"]
         self.rows = [StepMetrics(**row) for row in state["rows"]]
         _log.info("training goes on after step %d of %d", self.done, len(self.steps))
