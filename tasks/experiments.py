@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.context import Context
-from tasks.methods import baseline_method, example_method, search_method
+from tasks.methods import baseline_method, example_method, measured_baseline, search_method
 from tasks.results import Method
 from tasks.searches import FinishedSearch, Searches
 from tasks.told import Point
@@ -44,7 +44,7 @@ def entries(context: Context, searches: Searches) -> list[Entry]:
     found: list[Entry] = []
     for benchmark in context.params.benchmarks.all:
         for name in context.params.evaluate.baselines:
-            found.append(Entry(name, baseline_method(benchmark, name)))
+            found.append(Entry(name, measured_baseline(benchmark, name, searches)))
         found.append(Entry(BEST_EXAMPLE, example_method(benchmark, searches)))
         found += [
             Entry(search.policy, search_method(search), search)

@@ -32,8 +32,7 @@ def finished_methods(params: Params, searches: Searches) -> list[Method]:
     methods: list[Method] = []
     for benchmark in params.benchmarks.all:
         methods += [
-            _measured(baseline_method(benchmark, name), name, searches)
-            for name in params.evaluate.baselines
+            measured_baseline(benchmark, name, searches) for name in params.evaluate.baselines
         ]
         methods.append(example_method(benchmark, searches))
         for policy in policies:
@@ -51,9 +50,10 @@ def baseline_method(benchmark: str, name: str) -> Method:
     return Method(benchmark, label, workflow.code, alone=alone)
 
 
-def _measured(method: Method, name: str, searches: Searches) -> Method:
+def measured_baseline(benchmark: str, name: str, searches: Searches) -> Method:
     """Return a baseline with its validation accuracy, where it was measured as an example."""
-    own = [e for e in searches.examples if (e.benchmark, e.example) == (method.benchmark, name)]
+    method = baseline_method(benchmark, name)
+    own = [e for e in searches.examples if (e.benchmark, e.example) == (benchmark, name)]
     return replace(method, validation=own[0].accuracy) if own else method
 
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from tasks.context import Context
+from tasks.experiments import entries
 from tasks.methods import finished_methods
 from tasks.report import write_report
 from tasks.results import compare_policies, make_row, write_results
@@ -132,6 +133,16 @@ def test_the_table_compares_baselines_examples_and_every_policy(context: Context
     assert [method.benchmark for method in methods] == ["chain_sum"] * 5 + ["gcd"] * 5
     assert [method.validation for method in methods[:5]] == [0.0, 0.25, 0.25, 0.5, 0.75]
     assert methods[4].code == CODE
+
+
+def test_an_experiment_shows_the_gap_of_baselines_that_are_examples(context: Context) -> None:
+    """They were measured on the validation problems; nothing more is asked for it."""
+    found = entries(context, _searches())
+    assert [(one.key, one.method.validation) for one in found[:3]] == [
+        ("direct", 0.0),
+        ("chain_of_thought", 0.25),
+        ("best_example", 0.25),
+    ]
 
 
 def test_a_policys_search_costs_what_all_its_seeds_cost(context: Context) -> None:

@@ -131,6 +131,8 @@ def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[f
 
 def draw_points(path: Path, points: Mapping[str, Point], *, across: str, up: str) -> None:
     """Draw named points with their intervals over a logarithmic axis, e.g. accuracy over tokens."""
+    from matplotlib.ticker import StrMethodFormatter, SymmetricalLogLocator
+
     figure, axes = _figure(width=8, height=4.2)
     for index, (name, point) in enumerate(points.items()):
         below, above = max(0.0, point.up - point.low), max(0.0, point.high - point.up)
@@ -139,6 +141,8 @@ def draw_points(path: Path, points: Mapping[str, Point], *, across: str, up: str
             [point.across], [point.up], [[below], [above]], **look, elinewidth=0.6, label=name
         )
     axes.set_xscale("symlog", linthresh=1)
+    axes.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1, subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
