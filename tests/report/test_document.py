@@ -1,6 +1,7 @@
 """The report: what it shows, what it says is missing, and that nothing in it can run or load."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 from w4s.llm.calls import GroupCost
@@ -151,6 +152,17 @@ def test_an_empty_workspace_says_what_is_missing() -> None:
     page = Page(write_document(Contents("w4s", "code", 0, missing=["Results: no table."])))
     assert "Results: no table." in page.text
     assert "Searches" not in page.text
+
+
+def test_a_report_of_a_search_alone_claims_no_training() -> None:
+    """Its benchmarks are neither seen nor unseen; the figures are there."""
+    whole = contents()
+    rows = [replace(one, seen=None) for one in whole.rows]
+    page = Page(write_document(replace(whole, rows=rows)))
+    assert "In short" in page.text
+    assert "direct answer" in page.text
+    assert not any(text in page.text for text in ("that training saw", "did not see", "(unseen)"))
+    assert "Benchmarks that training saw" in Page(write_document(whole)).text
 
 
 def test_means_are_over_all_problems_of_seen_and_of_unseen_benchmarks() -> None:
