@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,11 +45,12 @@ class Guard:
 
 
 @contextmanager
-def open_guard() -> Iterator[Guard]:
+def open_guard(environment: Mapping[str, str]) -> Iterator[Guard]:
     """Start the guarding process; end it with the block."""
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", str(Path(__file__).resolve())],
         stdin=subprocess.PIPE,
+        env=environment,
         text=True,
         start_new_session=True,  # Ctrl-C and the kill of a whole group are not for it
     )

@@ -104,7 +104,7 @@ def run_services(place: Place, found: Sequence[Service], *, tell: Tell) -> None:
 
 def _run(place: Place, found: Sequence[Service], stack: ExitStack, *, tell: Tell) -> NoReturn:
     server, pages, worker = found
-    guard = stack.enter_context(open_guard())
+    guard = stack.enter_context(open_guard(child_environment({})))
     running = [stack.enter_context(_started(one, place, guard)) for one in (server, pages)]
     _wait(place, f"{place.prefect}/api/health", running)
     _deploy(place, server.environment)

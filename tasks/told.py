@@ -66,20 +66,26 @@ class Contents:
     """A running hash of what was told, the same for the same figures in the same order."""
 
     _runs: dict[str, int] = field(default_factory=dict)
+    _begun: int = 0
     _digest: Any = field(default_factory=hashlib.sha256)
 
     def add(self, run_id: str, *what: Any) -> None:
         """Add what was told of a run: JSON values. Runs go by their number, not by their id."""
-        number = self._runs.setdefault(run_id, len(self._runs))
-        self._digest.update(json.dumps([number, *what], sort_keys=True).encode())
+        told = json.dumps([self.number(run_id), *what], sort_keys=True)
+        self._digest.update(told.encode())
 
     def rename(self, old: str, new: str) -> None:
-        """Let a run have another id."""
+        """Let a run go by another id as well."""
         self._runs[new] = self._runs[old]
 
     def number(self, run_id: str | None) -> int | None:
-        """Return the run's number, None for none."""
-        return None if run_id is None else self._runs.setdefault(run_id, len(self._runs))
+        """Return the run's number in the order in which runs began, None for none."""
+        if run_id is None:
+            return None
+        if run_id not in self._runs:
+            self._runs[run_id] = self._begun
+            self._begun += 1
+        return self._runs[run_id]
 
     def sha256(self) -> str:
         """Return the hash."""

@@ -159,6 +159,9 @@ def _command(
             tracker.open()
             tracker.metrics(run_id, [Point("calls", 12)], of_now=True)
         with tracker.run("search", stage="search", parent=run_id, tags={"policy": "rwr"}) as child:
+            for seed in ("0", "1"):
+                with tracker.run(f"seed {seed}", parent=child) as lowest:
+                    tracker.text(lowest, "def workflow(): ...", "workflow.py")
             tracker.metrics(child, [Point("accuracy", accuracy)])
             if file is not None:
                 tracker.artifact(child, file)
@@ -194,22 +197,23 @@ def test_a_command_that_finds_everything_tells_only_what_is_new(
     first = _patient(store, tmp_path)
     _command(first, opened=True, file=file)
     runs = _told(store, tmp_path)
-    assert [run.info.run_name for run in runs] == ["all", "collect", "search"]
+    assert [run.info.run_name for run in runs] == ["all", "collect", "search", "seed 0", "seed 1"]
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert runs[2].data.tags["then"] == runs[2].info.run_id
-    assert {run.data.tags.get("mlflow.parentRunId") for run in runs[1:]} == {runs[0].info.run_id}
+    parents = [run.data.tags.get("mlflow.parentRunId") for run in runs]
+    assert parents == [None, *[runs[0].info.run_id] * 2, *[runs[2].info.run_id] * 2]
     again = _patient(store, tmp_path)
     _command(again, opened=False, file=file)
-    assert len(_told(store, tmp_path)) == 3
+    assert len(_told(store, tmp_path)) == 5
     assert again.has_page
     assert again.link("any").endswith(runs[0].info.run_id)
     _command(_patient(store, tmp_path), opened=False, file=file, accuracy=0.75)
-    assert len(_told(store, tmp_path)) == 6
+    assert len(_told(store, tmp_path)) == 10
     file.write_text("0.75")
     _command(_patient(store, tmp_path), opened=False, file=file, accuracy=0.75)
     _command(_patient(store, tmp_path), opened=False, file=file, accuracy=0.75)
     runs = _told(store, tmp_path)
-    assert len(runs) == 9
+    assert len(runs) == 15
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
@@ -218,10 +222,10 @@ def test_another_workspace_and_a_deleted_run_are_told_of(store: Path, tmp_path: 
     here, there = tmp_path / "here", tmp_path / "there"
     for workspace in (here, there, here):
         _command(_patient(store, workspace), opened=False)
-    assert (len(_told(store, here)), len(_told(store, there))) == (3, 3)
+    assert (len(_told(store, here)), len(_told(store, there))) == (5, 5)
     MlflowClient(tracking_uri=_uri(store)).delete_run(_told(store, here)[0].info.run_id)
     _command(_patient(store, here), opened=False)
-    assert len(_told(store, here)) == 2 + 3
+    assert len(_told(store, here)) == 4 + 5
 
 
 def test_a_command_after_a_killed_one_ends_what_that_left_open(store: Path, tmp_path: Path) -> None:
@@ -244,7 +248,7 @@ def test_only_what_failed_or_computed_something_is_told(store: Path, tmp_path: P
     assert _told(store, tmp_path) == []
     with pytest.raises(ValueError, match="bad"):
         _command(_patient(store, tmp_path), opened=False, error=ValueError("bad"))
-    assert [run.info.status for run in _told(store, tmp_path)] == ["FAILED", "FINISHED", "FINISHED"]
+    assert [run.info.status for run in _told(store, tmp_path)] == ["FAILED", *["FINISHED"] * 4]
     with pytest.raises(KeyboardInterrupt):
         _command(_patient(store, tmp_path), opened=True, error=KeyboardInterrupt())
     assert [run.info.status for run in _told(store, tmp_path)][:2] == ["FAILED", "KILLED"]
@@ -261,7 +265,7 @@ def test_a_store_that_is_no_file_is_asked_what_it_holds(
     monkeypatch.setattr("tasks.tracking.find_page", refuse)
     for _ in range(2):
         _command(_patient(store, tmp_path), opened=False)
-    assert len(_told(store, tmp_path)) == 3
+    assert len(_told(store, tmp_path)) == 5
 
 
 def test_passwords_in_addresses_never_reach_the_store(store: Path, tracker: Tracker) -> None:
