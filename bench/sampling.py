@@ -25,6 +25,7 @@ from w4s.config import load_params
 from w4s.policy.local import CODE_ENDS
 from w4s.policy.local_chat import end_of_turn_id, prompt_ids
 from w4s.policy.local_decoding import DecodingLimits, Prompt, decode
+from w4s.policy.local_lookup import Lookup
 from w4s.policy.local_model import load_model, load_tokenizer, resolve_device, resolve_dtype
 from w4s.policy.warm_start import likely_replies
 from w4s.prompts.state import Attempt, PromptBudget, window_state
@@ -64,7 +65,7 @@ def main() -> None:
     dtype = resolve_dtype(params.policy.dtype, device)
     tokenizer = load_tokenizer(params.policy.model)
     model = load_model(params.policy.model, dtype=dtype, device=device, adapter=options.adapter)
-    likely = [tokenizer.encode(text, add_special_tokens=False) for text in likely_replies()]
+    likely = Lookup([tokenizer.encode(text, add_special_tokens=False) for text in likely_replies()])
     ends = frozenset({end_of_turn_id(tokenizer), int(tokenizer.eos_token_id)})
 
     def finished(ids: list[int]) -> bool:
@@ -78,7 +79,7 @@ def main() -> None:
         state = State(ids, options.candidates, params.search.temperature, limits)
         rates = {
             "generate": _rate(lambda state=state: _generate(model, state)),
-            "shared": _rate(lambda state=state: _decode(model, state, ())),
+            "shared": _rate(lambda state=state: _decode(model, state, None)),
             "shared, guesses of the grammar": _rate(
                 lambda state=state: _decode(model, state, likely)
             ),
@@ -99,7 +100,7 @@ def _rate(sample: Callable[[], int]) -> tuple[float, float]:
     return tokens / seconds, seconds
 
 
-def _decode(model: PreTrainedModel, state: State, likely: Sequence[Sequence[int]]) -> int:
+def _decode(model: PreTrainedModel, state: State, likely: Lookup | None) -> int:
     prompt = Prompt(state.ids, state.candidates, 0)
     (rows,) = decode(
         model, [prompt], temperature=state.temperature, limits=state.limits, likely=likely

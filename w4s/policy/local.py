@@ -19,6 +19,7 @@ from w4s.heap import return_freed_memory
 from w4s.policy.base import PolicyReply
 from w4s.policy.local_chat import end_of_turn_id, prompt_ids
 from w4s.policy.local_decoding import Continuation, DecodingLimits, Prompt, decode
+from w4s.policy.local_lookup import Lookup
 from w4s.policy.local_model import (
     load_model,
     load_tokenizer,
@@ -68,7 +69,9 @@ class LocalPolicy:
         self._model = load_model(model, dtype=number, device=place, adapter=adapter)
         self._action_tokens = action_tokens
         self._stop = stop
-        self._likely = [self._tokenizer.encode(text, add_special_tokens=False) for text in likely]
+        self._likely = Lookup(
+            [self._tokenizer.encode(text, add_special_tokens=False) for text in likely]
+        )
         self._lock = threading.Lock()
 
     @property

@@ -6,6 +6,8 @@ its row's own; one softmax covers both. Samples nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from transformers import DynamicCache
@@ -35,71 +37,67 @@ class SharedPrompts:
             self.layers[index].append((keys.transpose(1, 2).contiguous(), values.contiguous()))
         self.rows.append(rows)
 
-    def keep(self, rows: Tensor) -> None:
+    def keep(self, rows: Sequence[int]) -> None:
         """Forget the rows that are not among these, by their places in the batch."""
         first, kept = 0, []
         for count in self.rows:
-            kept.append(int(((rows >= first) & (rows < first + count)).sum()))
+            kept.append(sum(first <= row < first + count for row in rows))
             first += count
         self.rows = kept
 
 
 class RowCache:
-    """The rows' own keys and values, [heads, rows, room, dim] a layer, in buffers that grow.
+    """The rows' own keys and values, in buffers that grow: [2 * heads, rows, room, dim] a layer.
 
-    Every step adds its tokens as columns, the same number for all rows; those that a row did not
-    keep stay, and are masked.
+    A row's tokens stand one after the other; those that it did not keep are written over, so that
+    room is needed for the longest row, however many guesses were wrong.
     """
 
     def __init__(self, shared: SharedPrompts) -> None:
-        self._columns = 0
-        self._keys: list[Tensor] = []
-        self._values: list[Tensor] = []
         rows = sum(shared.rows)
+        self._lengths = [0] * rows
+        self._used = 0
+        self._buffers: list[Tensor] = []
         for (_, values), *_ in shared.layers:
             heads, _, dim = values.shape
-            self._keys.append(values.new_zeros(heads, rows, _ROOM, dim))
-            self._values.append(values.new_zeros(heads, rows, _ROOM, dim))
-        self._kept = torch.zeros(rows, _ROOM, dtype=torch.bool, device=self._keys[0].device)
+            self._buffers.append(values.new_zeros(2 * heads, rows, _ROOM, dim))
+        self._rows = self._columns = torch.empty(0)
 
     def open(self, width: int) -> Tensor:
         """Make room for `width` tokens a row; return what they may see, 0 or -inf.
 
-        [1, rows, width, 1, columns]: all tokens that the row kept, and those of this step up to
-        itself.
+        [1, rows, width, 1, columns]: the tokens that the row kept, and this step's up to itself.
         """
-        at, end = self._columns, self._columns + width
-        if end > self._kept.shape[1]:
-            self._keys = [_longer(buffer, width) for buffer in self._keys]
-            self._values = [_longer(buffer, width) for buffer in self._values]
-            self._kept = _longer(self._kept.unsqueeze(-1), width).squeeze(-1)
-        self._columns = end
-        seen = self._kept[:, : self._used].unsqueeze(1).repeat(1, width, 1)
-        seen[:, :, at:end] = torch.ones(width, width, dtype=torch.bool, device=seen.device).tril()
-        mask = torch.zeros(seen.shape, dtype=self._keys[0].dtype, device=seen.device)
-        return mask.masked_fill_(~seen, float("-inf"))[None, :, :, None]
+        first = self._buffers[0]
+        self._used = _rounded(max(self._lengths) + width)
+        if self._used > first.shape[2]:
+            self._buffers = [_longer(buffer, self._used) for buffer in self._buffers]
+        lengths = torch.tensor(self._lengths, device=first.device).unsqueeze(1)
+        self._rows = torch.arange(len(lengths), device=first.device).unsqueeze(1)
+        self._columns = lengths + torch.arange(width, device=first.device)
+        unseen = torch.arange(self._used, device=first.device) > self._columns.unsqueeze(2)
+        mask = torch.zeros(unseen.shape, dtype=first.dtype, device=first.device)
+        return mask.masked_fill_(unseen, float("-inf"))[None, :, :, None]
 
-    def add(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add this step's [heads, rows, width, dim]; return all of the rows' own."""
-        at, used = slice(self._columns - keys.shape[2], self._columns), self._used
-        self._keys[layer][:, :, at] = keys
-        self._values[layer][:, :, at] = values
-        return self._keys[layer][:, :, :used], self._values[layer][:, :, :used]
+    def add(self, layer: int, found: Tensor) -> tuple[Tensor, Tensor]:
+        """Add this step's keys, then values, [rows, width, 2 * heads, dim].
 
-    def settle(self, kept: Tensor, width: int) -> None:
-        """Of the last step's `width` tokens a row, keep the first kept[row]."""
-        columns = torch.arange(width, device=kept.device)
-        self._kept[:, self._columns - width : self._columns] = columns < kept.unsqueeze(1)
+        Return all of the rows' own keys and values, [heads, rows, columns, dim].
+        """
+        buffer = self._buffers[layer]
+        buffer[:, self._rows, self._columns] = found.permute(2, 0, 1, 3).to(buffer.dtype)
+        keys, values = buffer[:, :, : self._used].chunk(2)
+        return keys, values
 
-    def keep(self, rows: Tensor) -> None:
+    def settle(self, kept: Sequence[int]) -> None:
+        """Of the last step's tokens of each row, keep the first kept[row]."""
+        self._lengths = [old + new for old, new in zip(self._lengths, kept, strict=True)]
+
+    def keep(self, rows: Sequence[int]) -> None:
         """Hold these rows only, in this order."""
-        self._keys = [buffer[:, rows] for buffer in self._keys]
-        self._values = [buffer[:, rows] for buffer in self._values]
-        self._kept = self._kept[rows]
-
-    @property
-    def _used(self) -> int:
-        return -(-self._columns // _ROOM) * _ROOM
+        index = torch.tensor(rows, device=self._buffers[0].device)
+        self._buffers = [buffer[:, index] for buffer in self._buffers]
+        self._lengths = [self._lengths[row] for row in rows]
 
 
 def attend(
@@ -151,8 +149,13 @@ def _exact(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.device.type == "cpu" else tensor
 
 
+def _rounded(columns: int) -> int:
+    return -(-columns // _ROOM) * _ROOM
+
+
 def _longer(buffer: Tensor, columns: int) -> Tensor:
-    """Double the buffer's room, its last dimension but one, or more where `columns` need it."""
-    shape = list(buffer.shape)
-    shape[-2] = max(shape[-2], -(-columns // _ROOM) * _ROOM)
-    return torch.cat((buffer, buffer.new_zeros(shape)), dim=-2)
+    """Return the buffer with room for `columns`, at least twice its own."""
+    room = max(2 * buffer.shape[2], columns)
+    longer = buffer.new_zeros(*buffer.shape[:2], room, buffer.shape[3])
+    longer[:, :, : buffer.shape[2]] = buffer
+    return longer

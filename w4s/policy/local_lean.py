@@ -17,6 +17,11 @@ from transformers import PreTrainedModel
 
 from w4s.policy.local_attention import RowCache, SharedPrompts, attend
 
+# by name, so that none is imported; other classes may compute other things under a model_type of
+# these, and other rotary embeddings depend on how far a whole batch has come
+_CLASSES = frozenset({"LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"})
+_ROTARY = frozenset({"default", "linear", "llama3", "yarn"})
+
 
 @dataclass(frozen=True, slots=True)
 class _Joint:
@@ -56,14 +61,22 @@ class Reading:
 
 
 class LeanModel:
-    """A model of plain Llama-like layers; holds its weights, joined in place, not the model."""
+    """A model of plain Llama-like layers, whose weights it joins in place the first time.
+
+    To be made anew for each batch, which costs nothing once they are joined: moving the model, or
+    replacing a weight, parts them again.
+    """
 
     def __init__(self, model: PreTrainedModel) -> None:
         inner: Any = model.model
         self._embed, self._rotary = inner.embed_tokens, inner.rotary_emb
         self._norm, self._head = inner.norm, model.lm_head
+        before = inner.layers[-1].mlp.up_proj.weight.data_ptr()
         with torch.inference_mode(mode=False), torch.no_grad():
             self._layers = [_Layer(layer) for layer in inner.layers]
+        weight = inner.layers[-1].mlp.up_proj.weight
+        if weight.is_cuda and weight.data_ptr() != before:
+            torch.cuda.empty_cache()  # the parts' memory, which no joint one fits into
 
     def __call__(self, reading: Reading, shared: SharedPrompts, own: RowCache) -> Tensor:
         """Return the next logits after each token, [tokens, vocab]; `own` takes the tokens."""
@@ -73,8 +86,8 @@ class LeanModel:
         mask = own.open(reading.width)
         for index, layer in enumerate(self._layers):
             heads = reading.spread(layer.project(states, cosines, sines))
-            query, keys, values = torch.split(heads, layer.heads, dim=2)
-            cached = own.add(index, keys.permute(2, 0, 1, 3), values.permute(2, 0, 1, 3))
+            cached = own.add(index, heads[:, :, layer.queries :])
+            query = heads[:, :, : layer.queries]
             found = attend(query, shared.layers[index], shared.rows, cached, mask)
             states = layer.finish(states, reading.gather(found))
         logits: Tensor = self._head(_normed(self._norm, states))
@@ -83,34 +96,43 @@ class LeanModel:
 
 def is_lean(model: PreTrainedModel) -> bool:
     """Return whether LeanModel computes what the model computes: plain layers of known kinds."""
-    config = model.config
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    if config.model_type not in {"llama", "qwen2", "qwen3"} or kinds != {"full_attention"}:
+    kind = type(model)
+    if kind.__name__ not in _CLASSES or not kind.__module__.startswith("transformers.models."):
         return False
-    return all(
-        type(module) is nn.Linear
-        for name, module in model.named_modules()
-        if name.endswith(("_proj", "lm_head"))
-    )
+    inner: Any = model.model
+    layers = set(getattr(model.config, "layer_types", None) or ["full_attention"])
+    if layers != {"full_attention"} or inner.rotary_emb.rope_type not in _ROTARY:
+        return False
+    return all(_plain(name, module) for name, module in model.named_modules())
+
+
+def _plain(name: str, module: nn.Module) -> bool:
+    """Return whether a module is none that was wrapped, quantised or put off the device."""
+    if "forward" in vars(module):
+        return False
+    if not name.endswith(("_proj", "lm_head")):
+        return True
+    return type(module) is nn.Linear and type(module.weight) is nn.Parameter
 
 
 class _Layer:
-    """One layer; `heads`: how many query, key and value heads it has."""
+    """One layer; `queries`: how many query heads it has."""
 
     def __init__(self, layer: Any) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self._attention, self._mlp, self._layer = attention, mlp, layer
         self._inputs = _joined(attention.q_proj, attention.k_proj, attention.v_proj)
         self._gates = _joined(mlp.gate_proj, mlp.up_proj)
+        self.queries = attention.q_proj.out_features // attention.head_dim
         keys = attention.k_proj.out_features // attention.head_dim
-        self.heads = [attention.q_proj.out_features // attention.head_dim, keys, keys]
+        self._heads = [self.queries, keys, keys]
 
     def project(self, states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
         """Return scaled queries, keys and values of states [tokens, size], [tokens, heads, dim]."""
         attention = self._attention
         flat = self._inputs(_normed(self._layer.input_layernorm, states))
         heads = flat.view(len(states), -1, attention.head_dim)
-        query, keys, values = torch.split(heads, self.heads, dim=1)
+        query, keys, values = torch.split(heads, self._heads, dim=1)
         if hasattr(attention, "q_norm"):  # qwen3
             query, keys = _normed(attention.q_norm, query), _normed(attention.k_norm, keys)
         query = query * attention.scaling
@@ -132,11 +154,30 @@ def _normed(norm: Any, states: Tensor) -> Tensor:
 
 
 def _joined(*projections: nn.Linear) -> _Joint:
-    """Join the projections' weights; theirs become views of it, so that none is held twice."""
-    weight = torch.cat(tuple(projection.weight for projection in projections))
-    sizes = [projection.out_features for projection in projections]
-    for projection, part in zip(projections, torch.split(weight, sizes), strict=True):
-        projection.weight.data = part
-    if projections[0].bias is None:
-        return _Joint(weight, None)
-    return _Joint(weight, torch.cat(tuple(projection.bias for projection in projections)))
+    weight = _one([projection.weight for projection in projections])
+    biases = [projection.bias for projection in projections if projection.bias is not None]
+    return _Joint(weight, _one(biases) if biases else None)
+
+
+def _one(parts: list[nn.Parameter]) -> Tensor:
+    """Return the parts as one tensor; they become views of it, so that none is held twice."""
+    sizes = [len(part) for part in parts]
+    if _adjoin(parts):
+        whole = parts[0].data
+        return whole.as_strided((sum(sizes), *whole.shape[1:]), whole.stride())
+    whole = torch.cat([part.data for part in parts])
+    for part, view in zip(parts, torch.split(whole, sizes), strict=True):
+        part.data = view
+    return whole
+
+
+def _adjoin(parts: list[nn.Parameter]) -> bool:
+    """Return whether each part begins where the last one ends, in the same storage."""
+    storage, place = parts[0].untyped_storage().data_ptr(), parts[0].storage_offset()
+    for part in parts:
+        if part.untyped_storage().data_ptr() != storage or part.storage_offset() != place:
+            return False
+        if not part.is_contiguous():
+            return False
+        place += part.numel()
+    return True

@@ -12,10 +12,11 @@ _GUESSES = {8: 12, 4: 6, 2: 3, 1: 1}  # tokens that agree: tokens guessed; the m
 
 
 class Lookup:
-    """What followed the spans of tokens where they stood last."""
+    """What followed the spans of tokens where they stood last: here, else in `below`."""
 
-    def __init__(self, texts: Sequence[Sequence[int]] = ()) -> None:
+    def __init__(self, texts: Sequence[Sequence[int]] = (), *, below: Lookup | None = None) -> None:
         self._follows: dict[tuple[int, ...], tuple[Sequence[int], int]] = {}
+        self._below = below
         for text in texts:
             self.add(text)
 
@@ -33,8 +34,12 @@ class Lookup:
     def guess(self, ids: Sequence[int]) -> list[int]:
         """Return tokens that may follow `ids`, none where its last token is new."""
         for span, most in _GUESSES.items():
-            found = self._follows.get(tuple(ids[-span:]))
-            if found is not None and len(ids) >= span:
+            found = self._place(tuple(ids[-span:])) if len(ids) >= span else None
+            if found is not None:
                 source, place = found
                 return list(source[place : place + most])
         return []
+
+    def _place(self, span: tuple[int, ...]) -> tuple[Sequence[int], int] | None:
+        found = self._follows.get(span)
+        return self._below._place(span) if found is None and self._below else found
