@@ -168,8 +168,7 @@ class TrainParams(Section):
 class SearchParams(Section):
     """Iterations in windows of T turns, for each seed; the best of `candidates` moves on.
 
-    The paper samples one candidate an iteration. A local policy samples a few in one batch, in
-    the time of one.
+    The paper samples one candidate an iteration. A local policy samples a few in one batch.
     `rivals` are other searches to run with the starting policy. `budget` is the most that one
     search may spend on the executor; one that has spent it ends with what it has found.
     """
