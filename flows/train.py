@@ -13,7 +13,7 @@ from tasks.cached import run_task
 from tasks.context import Context
 from tasks.options import PARAMS_FILE
 from tasks.policies import starting_policy
-from tasks.training import made_folder, train_key, train_objective
+from tasks.training import made_folder, train_key, train_objective, training_note
 
 
 async def train_stage(context: Context) -> None:
@@ -39,10 +39,9 @@ async def train_stage(context: Context) -> None:
             objective=objective,
             start=start,
         )
-        figures = outcome.value
-        note = f"{figures['samples']} samples, loss {figures['rows'][-1]['loss']:.3f}"
+        note = training_note(outcome.value)
         context.progress.item(objective, note, cached=outcome.cached)
-        trained[objective] = folder, figures
+        trained[objective] = folder, outcome.value
     place_adapters(context, trained)
 
 

@@ -12,7 +12,7 @@ from tasks.adapters import place_warm_start
 from tasks.cached import run_task
 from tasks.context import Context
 from tasks.options import PARAMS_FILE
-from tasks.training import clone_grammar, clone_key, made_folder
+from tasks.training import clone_grammar, clone_key, made_folder, training_note
 from w4s.errors import ConfigError
 
 
@@ -38,10 +38,8 @@ async def _clone(context: Context) -> tuple[Path, dict[str, Any]]:
     outcome = await run_task(
         clone_grammar, context, item="clone", key=key, again=not folder.is_dir()
     )
-    figures = outcome.value
-    note = f"{figures['samples']} samples, loss {figures['rows'][-1]['loss']:.3f}"
-    context.progress.item("warm start", note, cached=outcome.cached)
-    return folder, figures
+    context.progress.item("warm start", training_note(outcome.value), cached=outcome.cached)
+    return folder, outcome.value
 
 
 def _configured(context: Context, adapter: Path) -> Path:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_jsonable_python
-
 from tasks.context import Context
 from tasks.data_sets import held_out_sets
-from tasks.keys import cache_key
+from tasks.drawn import draw_once
 from tasks.searches import Searches
 from tasks.told import Point
 from w4s.benchmarks.custom import benchmark_label
-from w4s.files import atomic_folder, atomic_write_bytes, atomic_write_text
+from w4s.files import atomic_folder, atomic_write_text
 from w4s.final_test import TestResult
 from w4s.first_candidates import FirstCandidates
 from w4s.report.pictures import draw_accuracies, draw_searches
@@ -86,8 +83,8 @@ def write_results(
         _write_json(folder / "scores.json", _scores(rows, tests))
         _write_json(folder / "first_candidates.json", comparison)
         _write_json(folder / "metrics.json", _metrics(rows, comparison))
-        _draw(context, folder / "accuracy.png", draw_accuracies, rows)
-        _draw(context, folder / "searches.png", draw_searches, labelled)
+        draw_once(context, folder / "accuracy.png", draw_accuracies, rows)
+        draw_once(context, folder / "searches.png", draw_searches, labelled)
         for benchmark in context.params.benchmarks.all:
             model = context.params.executor.model
             _save_best(folder / "workflows", benchmark, searches, executor=model)
@@ -159,20 +156,6 @@ def _save_best(folder: Path, benchmark: str, searches: Searches, *, executor: st
         "run": f'w4s solve --workflow {name}.py "QUESTION"',
     }
     save_workflow(folder / f"{name}.py", Workflow(name, result.code), notes=notes)
-
-
-def _draw(context: Context, target: Path, draw: Callable[[Path, Any], None], data: Any) -> None:
-    """Draw `data`, or copy the picture that was drawn of it: most of a cached stage's time."""
-    key = cache_key(
-        f"pictures/{target.stem}",
-        code=("report",),
-        parameters={"data": to_jsonable_python(data)},
-        inputs={"matplotlib": version("matplotlib")},
-    )
-    kept = context.workspace.made / f"{key}.png"
-    if not kept.is_file():
-        draw(kept, data)
-    atomic_write_bytes(target, kept.read_bytes())
 
 
 def _write_json(path: Path, value: Any) -> None:

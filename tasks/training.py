@@ -6,8 +6,10 @@ An adapter is made in the cache folder under its key; the stage then copies it t
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ from w4s.benchmarks.registry import get_benchmark
 from w4s.benchmarks.splits import load_validation
 from w4s.config import Objective, Params
 from w4s.policy.warm_start import Pair, WarmStartTask, warm_start_pairs
+from w4s.prompts.state import PromptBudget
 from w4s.runtime import prompt_budget
 from w4s.seeds import derive_seed
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:  # torch is loaded where something is trained, not where resul
     from w4s.training.metrics import StepMetrics
     from w4s.training.train import TrainingResult
 from w4s.trajectories import read_trajectories
+from w4s.types import Message
 
 CLONE_CODE = (
     "parsing",
@@ -40,7 +44,8 @@ CLONE_CODE = (
     "workflow",
     "workflows",
 )
-TRAIN_CODE = ("policy", "seeds", "trajectories", "training", "types")
+TRAIN_CODE = (*CLONE_CODE, "trajectories")
+_HELD_OUT_PAIRS = 12  # of four states
 OnStep = Callable[["StepMetrics", int], None]
 
 
@@ -62,7 +67,7 @@ async def clone_grammar(context: Context, *, key: str) -> dict[str, Any]:
     def work(on_step: OnStep) -> TrainingResult:
         return clone(pairs, params=params.warm_start, resources=resources, on_step=on_step)
 
-    return _figures(await _in_thread(context, "warm start", work))
+    return await _in_thread(context, "warm start", work)
 
 
 def clone_key(context: Context) -> str:
@@ -108,10 +113,11 @@ async def train_objective(
             objective=objective,
             resources=resources,
             min_accuracy=params.collect.min_accuracy,
+            held_out=_held_out(params),
             on_step=on_step,
         )
 
-    return _figures(await _in_thread(context, objective, work))
+    return await _in_thread(context, objective, work)
 
 
 def train_key(context: Context, *, objective: Objective, start: PolicyChoice) -> str:
@@ -132,6 +138,12 @@ def train_key(context: Context, *, objective: Objective, start: PolicyChoice) ->
             "adapter": start.sha256(),
         },
     )
+
+
+def training_note(figures: Mapping[str, Any]) -> str:
+    """Say in a few words how a training ended, and what it warned of."""
+    note = f"{figures['samples']} samples, loss {figures['rows'][-1]['loss']:.3f}"
+    return "; ".join([note, *(f"warning: {text}" for text in figures["warnings"])])
 
 
 def made_folder(context: Context, key: str) -> Path:
@@ -157,14 +169,29 @@ async def _pairs(context: Context) -> list[Pair]:
     )
 
 
+def _held_out(params: Params) -> list[Pair]:
+    """Return states of practice tasks, which no trajectory has, with replies of the grammar."""
+    from w4s.policy.local_chat import prompt_ids
+    from w4s.policy.local_model import load_tokenizer
+
+    tokenizer = load_tokenizer(params.policy.model)
+
+    def count(messages: Sequence[Message]) -> int:
+        return len(prompt_ids(tokenizer, messages))
+
+    budget = PromptBudget(params.policy.prompt_tokens, count, params.policy.prompt)
+    seed = derive_seed(params.seed, "held out")
+    return warm_start_pairs([], count=_HELD_OUT_PAIRS, seed=seed, budget=budget)
+
+
 def _description(params: Params, benchmark: str) -> str:
     return get_benchmark(benchmark, data_dir=params.benchmarks.data_dir).description
 
 
 async def _in_thread(
     context: Context, item: str, work: Callable[[OnStep], TrainingResult]
-) -> TrainingResult:
-    """Run `work` in a thread that an interruption ends after its present step."""
+) -> dict[str, Any]:
+    """Run `work` in a thread that an interruption ends after its present step; its figures."""
     context.resources.drop_policy()
     stop = threading.Event()
 
@@ -174,14 +201,33 @@ async def _in_thread(
         context.progress.step(item, metrics.step, steps, f"loss {metrics.loss:.3f}")
 
     try:
-        return await asyncio.to_thread(work, on_step)
+        with _heard() as warnings:
+            return _figures(await asyncio.to_thread(work, on_step), warnings)
     except asyncio.CancelledError:
         stop.set()
         raise
 
 
-def _figures(result: TrainingResult) -> dict[str, Any]:
+@contextmanager
+def _heard() -> Iterator[list[str]]:
+    """Yield the list that training's warnings go to: they belong to what it found."""
+    warnings: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            warnings.append(record.getMessage())
+
+    listener, logger = Listener(logging.WARNING), logging.getLogger("w4s.training")
+    logger.addHandler(listener)
+    try:
+        yield warnings
+    finally:
+        logger.removeHandler(listener)
+
+
+def _figures(result: TrainingResult, warnings: Sequence[str]) -> dict[str, Any]:
     return {
+        "warnings": list(warnings),
         "samples": result.samples,
         "steps": result.steps,
         "effective_samples": result.effective_samples,

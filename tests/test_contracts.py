@@ -113,7 +113,11 @@ RUNNING = ("w4s.llm.open", "w4s.sandbox.host", "w4s.benchmarks.registry")
         (("w4s.first_candidates", "w4s.runtime"), evaluate.CANDIDATES_CODE, set()),
         # of llm only the weights' address, whose hash is in the key
         (("w4s.policy.warm_start", "w4s.training.train"), training.CLONE_CODE, {"llm"}),
-        (("w4s.training.train", "w4s.trajectories"), training.TRAIN_CODE, {"llm"}),
+        (
+            ("w4s.policy.warm_start", "w4s.training.train", "w4s.trajectories"),
+            training.TRAIN_CODE,
+            {"llm"},
+        ),
     ],
     ids=["example", "test", "collect", "search", "candidates", "warm_start", "train"],
 )
