@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tasks.options import Options
+from tasks.fetched import fetch_adapter, is_named_by_mlflow
+from tasks.options import Options, tracking_uri
 from w4s.benchmarks.custom import TASK_SUFFIXES, benchmark_label
 from w4s.benchmarks.registry import get_benchmark
 from w4s.errors import ConfigError, DataError
@@ -18,9 +19,9 @@ SHIPPED_ADAPTER = Path("adapters") / "warm_start"
 def own_task_settings(task: str, *, options: Options, policy: str | None) -> list[str]:
     """Return the settings that make a run a search on `task` alone, without training.
 
-    `task` is a task file, or the name of a benchmark. `policy` is a folder with a trained adapter;
-    without one the embedded policy starts from the adapter that comes with the project. A profile
-    decides the workspace where there is one.
+    `task` is a task file, or the name of a benchmark. `policy` is a trained adapter, by its
+    folder or its name in MLflow; without one the embedded policy starts from the adapter that
+    comes with the project. A profile decides the workspace where there is one.
     Raises ConfigError for a wrong task file or adapter, and DataError for rows that are wrong or
     too few, before anything is started.
     """
@@ -49,6 +50,8 @@ def _adapter(policy: str | None, *, options: Options) -> Path | None:
                 f"--policy {policy}: policy.base_url is set, so no adapter can be applied here. "
                 "Let the server load it and name it in policy.model."
             )
+        if is_named_by_mlflow(policy):
+            return fetch_adapter(policy, uri=tracking_uri(params, options.project))
         return Path(policy).resolve()
     warm_start, shipped = params.warm_start, options.project / SHIPPED_ADAPTER
     embedded = params.policy.base_url is None and params.policy.model == EMBEDDED_MODEL
