@@ -14,6 +14,7 @@ import typer
 
 from flows.cli_options import ParamsFile, Profile, Replay, Settings
 from flows.cli_pages import pages
+from flows.garbage import leave_garbage
 from tasks.options import Options
 from w4s.errors import W4SError
 
@@ -35,6 +36,8 @@ def main(*prefix: str) -> None:
     except W4SError as error:
         sys.stderr.write(f"w4s: error: {error}\n")
         raise SystemExit(2) from None
+    finally:
+        leave_garbage()
 
 
 _STAGES = {

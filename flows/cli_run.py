@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from flows.cli_display import Display, show_results
+from flows.garbage import no_collection
 from flows.server import prefect_server
 from tasks.options import Options
 from tasks.progress import LISTENER
@@ -77,8 +78,10 @@ def _wait_for(workspace: Workspace) -> None:
 def _run_flow(command: str, options: Options, params: Params, arguments: Mapping[str, Any]) -> None:
     with prefect_server(Path(os.environ["PREFECT_HOME"])) as ready:
         # the imports take as long as the server's start: both at once
-        module = importlib.import_module(f"flows.{command}")
-        importlib.import_module("tasks.opening").check_names(params)
+        with no_collection():
+            module = importlib.import_module(f"flows.{command}")
+            opening = importlib.import_module("tasks.opening")
+        opening.check_names(params)
         _log_to(options.workspace(params).root / "w4s.log")
         ready()
         flow: Any = getattr(module, _FLOWS.get(command, command))

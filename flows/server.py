@@ -8,6 +8,7 @@ that stays.
 from __future__ import annotations
 
 import fcntl
+import importlib
 import os
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.garbage import no_collection
 from tasks.settings import child_environment
 from w4s.errors import W4SError
 
@@ -157,9 +159,11 @@ def _wait_for_writers() -> None:
 
 def _serve(port: int, parent: int) -> None:
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
-    import uvicorn
+    with no_collection():
+        import uvicorn
 
-    _wait_for_writers()
+        _wait_for_writers()
+        importlib.import_module("prefect.server.api.server")
 
     uvicorn.run(
         "prefect.server.api.server:create_app",
