@@ -14,6 +14,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -43,7 +44,7 @@ class State:
     limits: DecodingLimits
 
 
-class Ends(StoppingCriteria):  # type: ignore[no-untyped-call]  # transformers gives no types here
+class Ends(StoppingCriteria):
     """The same ends for `generate`: each row by itself."""
 
     def __init__(self, state: State) -> None:
@@ -69,7 +70,9 @@ def main() -> None:
     ends = frozenset({end_of_turn_id(tokenizer), int(tokenizer.eos_token_id)})
 
     def finished(ids: list[int]) -> bool:
-        return "`" in tokenizer.decode(ids[-1:]) and bool(CODE_ENDS.search(tokenizer.decode(ids)))
+        if "`" not in tokenizer.decode(ids[-1:]):
+            return False
+        return CODE_ENDS.search(str(tokenizer.decode(ids))) is not None
 
     print(f"{dtype}, {torch.get_num_threads()} threads, {options.candidates} candidates")
     for name in options.benchmarks.split(","):
@@ -78,11 +81,9 @@ def main() -> None:
         ids = prompt_ids(tokenizer, messages)
         state = State(ids, options.candidates, params.search.temperature, limits)
         rates = {
-            "generate": _rate(lambda state=state: _generate(model, state)),
-            "shared": _rate(lambda state=state: _decode(model, state, None)),
-            "shared, guesses of the grammar": _rate(
-                lambda state=state: _decode(model, state, likely)
-            ),
+            "generate": _rate(partial(_generate, model, state)),
+            "shared": _rate(partial(_decode, model, state, None)),
+            "shared, guesses of the grammar": _rate(partial(_decode, model, state, likely)),
         }
         for way, (rate, seconds) in rates.items():
             ratio = rate / rates["generate"][0]

@@ -122,7 +122,7 @@ class _CopiedPromptDecoder(Decoder):
 
 def _select(cache: DynamicCache, rows: list[int]) -> None:
     # of the ways to choose rows, the one that recurrent and convolution layers have too
-    cache.reorder_cache(torch.tensor(rows))
+    cache.reorder_cache(torch.tensor(rows))  # type: ignore[arg-type]  # a LongTensor is no type
 
 
 class _SharedPromptDecoder(Decoder):

@@ -7,6 +7,7 @@ generality of transformers' modules, whose weights and rotary embedding these ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,7 +160,7 @@ def _joined(*projections: nn.Linear) -> _Joint:
     return _Joint(weight, _one(biases) if biases else None)
 
 
-def _one(parts: list[nn.Parameter]) -> Tensor:
+def _one(parts: Sequence[Tensor]) -> Tensor:
     """Return the parts as one tensor; they become views of it, so that none is held twice."""
     sizes = [len(part) for part in parts]
     if _adjoin(parts):
@@ -171,7 +172,7 @@ def _one(parts: list[nn.Parameter]) -> Tensor:
     return whole
 
 
-def _adjoin(parts: list[nn.Parameter]) -> bool:
+def _adjoin(parts: Sequence[Tensor]) -> bool:
     """Return whether each part begins where the last one ends, in the same storage."""
     storage, place = parts[0].untyped_storage().data_ptr(), parts[0].storage_offset()
     for part in parts:
