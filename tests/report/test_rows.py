@@ -4,7 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from w4s.report.curves import mean_curve, search_curve
-from w4s.report.pictures import Point, draw_accuracies, draw_searches, draw_steps
+from w4s.report.pictures import (
+    Point,
+    draw_accuracies,
+    draw_histogram,
+    draw_lines,
+    draw_searches,
+    draw_steps,
+)
 from w4s.report.rows import HEADINGS, ResultRow, cells, to_csv, to_markdown
 from w4s.search import Iteration, SearchResult
 from w4s.types import Usage
@@ -54,6 +61,14 @@ def test_pictures_are_drawn_for_any_number_of_benchmarks(tmp_path: Path) -> None
         draw_searches(tmp_path / "s.png", {"warm": results, "trained": results})
         assert (tmp_path / "a.png").read_bytes().startswith(PNG)
         assert (tmp_path / "s.png").read_bytes().startswith(PNG)
+
+
+def test_curves_and_histograms_are_drawn(tmp_path: Path) -> None:
+    """Also of a line without points."""
+    draw_lines(tmp_path / "l.png", {"loss": [(0, 1.0), (1, 0.5)], "none": []}, label="loss")
+    draw_histogram(tmp_path / "h.png", [0.0, 0.5, 1.0], label="reward")
+    assert (tmp_path / "l.png").read_bytes().startswith(PNG)
+    assert (tmp_path / "h.png").read_bytes().startswith(PNG)
 
 
 def test_steps_are_drawn_with_their_intervals(tmp_path: Path) -> None:

@@ -210,6 +210,29 @@ def _look(index: int) -> dict[str, Any]:
     return {"color": _COLOURS[index % size], "marker": "osD^"[index // size % 4], "linestyle": ""}
 
 
+def draw_lines(
+    path: Path, lines: Mapping[str, Sequence[tuple[float, float]]], *, label: str, x: str = "step"
+) -> None:
+    """Draw named lines of (x, value), e.g. losses by step."""
+    figure, axes = _figure(width=6, height=3.4)
+    for index, (name, points) in enumerate(lines.items()):
+        colour = _COLOURS[(index + 3) % len(_COLOURS)]
+        axes.plot(*_columns(points), label=name, color=colour)
+    axes.set_xlabel(x)
+    axes.set_ylabel(label)
+    axes.legend(fontsize=8, frameon=False)
+    _save(figure, path)
+
+
+def draw_histogram(path: Path, values: Sequence[float], *, label: str) -> None:
+    """Draw how often each value occurs, e.g. of the rewards."""
+    figure, axes = _figure(width=4.5, height=3)
+    axes.hist(values, bins=20, color=_COLOURS[3])
+    axes.set_xlabel(label)
+    axes.set_ylabel("count")
+    _save(figure, path)
+
+
 def _figure(*, width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
     # no pyplot: it keeps global state and picks a window system
     from matplotlib.backends.backend_agg import FigureCanvasAgg
