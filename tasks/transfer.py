@@ -28,8 +28,8 @@ from w4s.errors import ConfigError
 from w4s.evaluation import Workbench
 from w4s.files import atomic_folder, atomic_write_text
 from w4s.final_test import run_test
-from w4s.llm.endpoint import EMBEDDED_MODEL, Address, configured_endpoint
-from w4s.llm.open import known_prices
+from w4s.llm.endpoint import EMBEDDED_MODEL, Address
+from w4s.llm.open import check_executor, known_prices
 from w4s.llm.totals import cost_usd
 from w4s.report.transfer import TransferRow, transfer_csv, transfer_markdown
 from w4s.runtime import open_workbench
@@ -39,8 +39,8 @@ from w4s.workflow import Workflow
 POLICY = "policy"
 FOLDER = "transfer"
 _ADDRESS = re.compile(r"@(https?://.*)", re.IGNORECASE)
-# an address without its beginning: a scheme of another kind, a port, or the usual path
-_UNCLEAR = re.compile(r"@[^@]*(?:://|:\d+(?:/|$)|/v\d+/?$).*|@localhost\b.*")
+# an address without its beginning: a scheme of another kind, a port, the usual path, a password
+_UNCLEAR = re.compile(r"@[^@]*(?:://|:\d+(?:/|$)|/v\d+/?$|:[^@]*@)|@localhost\b")
 
 OpenWorkbench = Callable[[Params], AbstractAsyncContextManager[Workbench]]
 
@@ -83,11 +83,10 @@ def choose_executor(text: str, params: Params) -> ExecutorChoice:
 def check_executors(executors: Sequence[ExecutorChoice], params: Params) -> None:
     """Find out whether every executor could be asked, before anything is spent on the first.
 
-    Raises ConfigError for an address that is none, EndpointError where the key is missing.
+    Raises what `check_executor` does: ConfigError, EndpointError, BudgetError.
     """
-    for choice in executors if not params.executor.replay else ():
-        other = with_executor(params, choice).executor
-        configured_endpoint(other, params.embedded, environment=os.environ)
+    for choice in executors:
+        check_executor(params, with_executor(params, choice).executor, environment=os.environ)
 
 
 def _policy_alone(params: Params) -> ExecutorChoice:
@@ -105,9 +104,11 @@ def _model_and_address(text: str) -> tuple[str, str | None]:
     found = _ADDRESS.search(text)
     model, base_url = (text, None) if found is None else (text[: found.start()], found[1])
     if not model or _UNCLEAR.search(model):
+        # a password may follow the @
+        shown = f"{model[: max(model.find('@', 1), 0)]}@…" if text else text
         raise ConfigError(
-            f"--executors: {_UNCLEAR.sub('@…', text) if model else text!r} is unclear. Write "
-            "MODEL, or MODEL@BASE_URL with an address that begins with http:// or https://."
+            f"--executors: {shown!r} is unclear. Write MODEL, "
+            "or MODEL@BASE_URL with an address that begins with http:// or https://."
         )
     return model, base_url
 

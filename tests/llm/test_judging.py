@@ -93,6 +93,18 @@ def test_an_address_without_a_model_is_refused() -> None:
         ),
         (JudgeService("t", "big", "judge:8000"), (), ConfigError, r"judge\.base_url: 'judge:8000'"),
         (
+            JudgeService("t", "big", "http://me:pass@j:port/v1"),
+            (),
+            ConfigError,
+            r"judge\.base_url: 'http://j:port/v1' is no address",
+        ),
+        (
+            JudgeService("t", "big", "http://[j/v1"),
+            (),
+            ConfigError,
+            r"judge\.base_url: 'http://\[j",
+        ),
+        (
             JudgeService("t", "big", "http://j/v1"),
             ("budget.usd=1",),
             BudgetError,

@@ -27,7 +27,7 @@ from tasks.workspace import Workspace
 from tests.fakes import FakeExecutor, FakeSandbox
 from w4s.agent import CallLimits
 from w4s.config import Params, Price, load_params
-from w4s.errors import ConfigError, DataError, EndpointError
+from w4s.errors import BudgetError, ConfigError, DataError, EndpointError
 from w4s.evaluation import Workbench
 from w4s.sandbox.base import Limits
 from w4s.workflow import Workflow
@@ -165,7 +165,19 @@ def test_names_and_addresses_may_hold_an_at_sign(
 
 
 @pytest.mark.parametrize(
-    "text", ["q@h:8000/v1", "q@localhost", "q@h.org/v1", "q@ftp://me:pass@h/v1", "@http://h/v1"]
+    "text",
+    [
+        "",
+        "q@h:8000/v1",
+        "q@localhost",
+        "@localhost",
+        "q@h.org/v1",
+        "q@ftp://me:pass@h/v1",
+        "q@me:pass@h:8000/v1",
+        "q@me:pass@h",
+        "@http://h/v1",
+        "@http://me:pass@h/v1",
+    ],
 )
 def test_an_address_that_is_none_is_not_taken_for_a_model(text: str) -> None:
     """It would be asked for at the configured endpoint; the message says how to write it."""
@@ -186,6 +198,10 @@ def test_every_executor_is_looked_at_before_the_first_is_asked(
     with pytest.raises(EndpointError, match="'gpt-4o', but OPENAI_API_KEY is not set"):
         check_executors(chosen, given)
     check_executors(chosen, params("executor.replay=true"))
+    priced = params("budget.usd=1")
+    check_executors(chosen[:1], priced)
+    with pytest.raises(BudgetError, match="the price of 'q' is not known"):
+        check_executors(chosen[:2], priced)
 
 
 def test_the_configured_executor_judges_whoever_answers() -> None:

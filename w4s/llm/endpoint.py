@@ -170,9 +170,7 @@ def configured_endpoint(
         return EmbeddedEndpoint(embedded)
     configured = executor.base_url or environment.get("OPENAI_BASE_URL")
     base_url = configured or _DEFAULT_BASE_URL
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not base_url.isprintable():
-        raise _no_address(Address(base_url), section)
+    _check_address(Address(base_url), section)
     for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         value = environment.get(name, "")
         if not (value.isascii() and value.isprintable()):
@@ -180,7 +178,6 @@ def configured_endpoint(
                 f"{name} holds a character that no request can carry, such as a line break at "
                 "its end. Set it again."
             )
-    endpoint_name(executor, environment=environment)
     key = environment.get("OPENAI_API_KEY")
     if not key and not configured:
         raise EndpointError(
@@ -195,6 +192,16 @@ def configured_endpoint(
             project=environment.get("OPENAI_PROJECT_ID"),
         )
     )
+
+
+def _check_address(address: Address, section: str) -> None:
+    try:
+        parts = urlsplit(address.base_url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none; it quotes what may be a password
+        raise _no_address(address, section) from None
+    if not good or not address.base_url.isprintable():
+        raise _no_address(address, section)
 
 
 def _no_address(address: Address, section: str = "executor") -> ConfigError:

@@ -79,19 +79,33 @@ async def open_engine(
             yield engine
 
 
-def check_judge(params: Params, judge: JudgeService, *, environment: Mapping[str, str]) -> None:
-    """Find out whether the judge could be asked, before anything is spent.
+def check_executor(
+    params: Params,
+    executor: ExecutorParams,
+    *,
+    environment: Mapping[str, str],
+    section: str = "executor",
+) -> None:
+    """Find out whether `executor` could be asked within `params`, before anything is spent.
 
     Raises ConfigError for an address that is none, EndpointError where the key is missing, and
     BudgetError where USD are limited and the price of its model is not known.
     """
     if params.executor.replay:
         return
+    configured_endpoint(executor, params.embedded, environment=environment, section=section)
+    Budget(params.budget, prices=known_prices(params.executor)).amount(executor.model, Usage())
+
+
+def check_judge(params: Params, judge: JudgeService, *, environment: Mapping[str, str]) -> None:
+    """Find out whether the judge could be asked, also by a search, as `check_executor` does."""
+    if params.executor.replay:
+        return
     executor = judge_params(params, judge)
-    configured_endpoint(executor, params.embedded, environment=environment, section=JUDGE)
+    check_executor(params, executor, environment=environment, section=JUDGE)
     prices = known_prices(params.executor)
-    for name, limits in (("budget", params.budget), ("search.budget", params.search.budget)):
-        Budget(limits, prices=prices, name=name).amount(executor.model, Usage())
+    search = Budget(params.search.budget, prices=prices, name="search.budget")
+    search.amount(executor.model, Usage())
 
 
 def known_prices(executor: ExecutorParams) -> dict[str, Price]:
