@@ -72,7 +72,12 @@ def search(
         typer.Option(help="A task of your own: prepare, search and test it, train nothing."),
     ] = None,
     policy: Annotated[
-        str | None, typer.Option(help="With --task: a trained adapter.", metavar="FOLDER")
+        str | None,
+        typer.Option(
+            help="With --task: a trained adapter, by its folder or its name in MLflow "
+            "(models:/NAME/VERSION, models:/NAME@ALIAS, m-…).",
+            metavar="ADAPTER",
+        ),
     ] = None,
     replay: Replay = False,
     profile: Profile = None,
