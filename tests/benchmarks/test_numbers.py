@@ -226,6 +226,13 @@ def test_a_number_of_millions_may_mean_itself_or_all_of_it() -> None:
         ("En 2019 300 personas", (300,)),
         ("-2.000", (-2000, -2)),
         ("17.5", (Fraction(35, 2),)),
+        ("1.234,567", (Fraction("1234.567"),)),
+        ("Es sind 1.234.567,8912 m.", (Fraction("1234567.8912"),)),
+        (r"\boxed{2{,}5}", (Fraction(5, 2),)),
+        (r"\boxed{2{,}125}", (Fraction(17, 8), 2125)),
+        ("2.125e3", (2125,)),
+        ("2,125 million", (Fraction(17, 8), 2125, 2125000, 2125000000)),
+        ("2,125 %", (Fraction(17, 8), 2125, Fraction(17, 800), Fraction(85, 4))),
     ],
 )
 def test_a_decimal_comma_turns_points_and_commas_round(
@@ -244,6 +251,7 @@ def test_a_decimal_comma_turns_points_and_commas_round(
         ("1.234,5", Fraction(2469, 2)),
         ("2,125", Fraction(17, 8)),
         ("12,5 €", Fraction(25, 2)),
+        ("1.234,567", Fraction("1234.567")),
         ("3/4", Fraction(3, 4)),
         ("zwei", None),
     ],

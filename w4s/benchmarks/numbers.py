@@ -46,6 +46,8 @@ _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10
 _SPACED = re.compile(r"[+-]?\d{1,3}(?: \d{3})+(?![\d/]|[.,]\d)")
 _ONE_GROUP = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 # with a decimal comma: groups by spaces; then a comma that cannot stand before a group of three
+_LATEX_COMMA = re.compile(r"(?<=\d)\{,\}(?=\d)")
+_POINT_GROUPS = re.compile(r"(?<![\w.,])[1-9]\d{0,2}(?:\.\d{3})+,\d+(?![.,]?\d)")
 _SPACE_GROUPS = re.compile(r"(?<![A-Za-z\d.,])[1-9]\d{0,2}(?: \d{3})+(?!\d)")
 _COMMA = re.compile(r"(?<![A-Za-z\d.,])(?:(\d+),(\d{1,2}|\d{4,})|(0|\d{4,}),(\d+))(?![.,]?\d)")
 # words that announce the final answer in the eleven languages of MGSM (simple-evals' list)
@@ -82,8 +84,7 @@ def final_number(answer: str, *, decimal_comma: bool = False) -> Reading | None:
     In this order: the whole answer; the last `\boxed{}`; what follows the last "####" or
     "answer is"; the last number of the text. A percentage may mean itself or a hundredth.
     """
-    text = _plain(answer[-MAX_CHARACTERS:])
-    text = _with_points(text) if decimal_comma else text
+    text = _spelled(answer[-MAX_CHARACTERS:], decimal_comma=decimal_comma)
     inner = boxed(text)
     for part in (text, inner, _announced(text)):
         reading = _whole(part, decimal_comma) if part is not None else None
@@ -102,13 +103,19 @@ def exact_number(text: str, *, decimal_comma: bool = False) -> Fraction | None:
 
     With `decimal_comma` "2.125" is 2125, and "2,125" is 2.125.
     """
-    plain = _plain(text)
-    plain = (_with_points(plain) if decimal_comma else plain).strip().rstrip("€£¥₹").rstrip()
+    plain = _spelled(text, decimal_comma=decimal_comma).strip().rstrip("€£¥₹").rstrip()
     match = _NUMBER.fullmatch(plain)
     if match is None or match["scale"]:
         return None
     reading = _reading(match, decimal_comma)
     return reading.values[0] if reading else None
+
+
+def _spelled(text: str, *, decimal_comma: bool) -> str:
+    """Return `text` in plain signs, with points for the commas that can only be decimal ones."""
+    if not decimal_comma:
+        return _plain(text)
+    return _with_points(_plain(_LATEX_COMMA.sub(",", text)))  # else 2{,}125 would be a group
 
 
 def _plain(text: str) -> str:
@@ -130,6 +137,7 @@ def _plain(text: str) -> str:
 
 def _with_points(text: str) -> str:
     """Write decimal points for the commas that can only be decimal ones, and join groups."""
+    text = _POINT_GROUPS.sub(lambda match: match.group().replace(".", "").replace(",", "."), text)
     text = _SPACE_GROUPS.sub(lambda match: match.group().replace(" ", ""), text)
     return _COMMA.sub(lambda match: match.group().replace(",", "."), text)
 
@@ -174,13 +182,13 @@ def _reading(match: re.Match[str], decimal_comma: bool) -> Reading | None:
     if value is None:
         return None
     values = [value]
+    decimal = match["decimal"] or ""
+    if decimal_comma and not match["exponent"] and _ONE_GROUP.fullmatch(decimal):
+        values.insert(0, value * 1000 if "." in decimal else value / 1000)
     if match["percent"]:
-        values.append(value / 100)
+        values += [one / 100 for one in values]
     if match["scale"]:
-        values.append(value * _SCALES[match["scale"].casefold()])
-    if decimal_comma and match["decimal"] and _ONE_GROUP.fullmatch(match["decimal"]):
-        other = value * 1000 if "." in match["decimal"] else value / 1000
-        values.insert(0, other)
+        values += [one * _SCALES[match["scale"].casefold()] for one in values]
     return Reading(match.group().strip(), tuple(values))
 
 
