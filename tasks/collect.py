@@ -56,7 +56,7 @@ def episode_key(context: Context, *, benchmark: str, episode: int, policy: Polic
         "collect",
         code=CODE,
         parameters={
-            "executor": executor_facts(params),
+            "executor": executor_facts(params, [benchmark]),
             "policy": policy_facts(params),
             "collect": params.collect.model_dump(mode="json", exclude={"episodes", "min_accuracy"}),
             "reward": params.reward.model_dump(mode="json"),

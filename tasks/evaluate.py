@@ -61,7 +61,10 @@ def final_test_key(context: Context, *, benchmark: str, code: str) -> str:
     return cache_key(
         "test",
         code=TEST_CODE,
-        parameters={"executor": executor_facts(context.params), "seed": context.params.seed},
+        parameters={
+            "executor": executor_facts(context.params, [benchmark]),
+            "seed": context.params.seed,
+        },
         # the version changes with the scorer, also with that of a task of one's own
         inputs={
             "splits": manifest.splits["test"].sha256,
@@ -101,7 +104,7 @@ def candidates_key(context: Context, *, benchmark: str, policy: PolicyChoice, ex
         "candidates",
         code=CANDIDATES_CODE,
         parameters={
-            "executor": executor_facts(params),
+            "executor": executor_facts(params, [benchmark]),
             "policy": policy_facts(params),
             "name": policy.name,  # part of the draws' address
             "sampling": [

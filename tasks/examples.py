@@ -44,7 +44,10 @@ def example_key(context: Context, *, benchmark: str, example: str) -> str:
     return cache_key(
         "example",
         code=EVALUATION_CODE,
-        parameters={"executor": executor_facts(context.params), "seed": context.params.seed},
+        parameters={
+            "executor": executor_facts(context.params, [benchmark]),
+            "seed": context.params.seed,
+        },
         inputs={
             "splits": load_validation(context.workspace.splits, benchmark).sha256,
             "workflow": builtin_workflow(example).code,

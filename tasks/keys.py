@@ -11,9 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from w4s.benchmarks.custom import task_judge
 from w4s.config import ExecutorParams, Params
 from w4s.llm import weights
 from w4s.llm.endpoint import endpoint_name
+from w4s.llm.judging import judge_params
 
 EMBEDDED = "embedded"
 LIBRARY = Path(__file__).resolve().parent.parent / "w4s"
@@ -101,9 +103,14 @@ def _sources(name: str) -> list[Path]:
     raise FileNotFoundError(f"w4s has no module or package {name!r}")
 
 
-def executor_facts(params: Params) -> dict[str, Any]:
-    """Return what decides the executor's replies and how workflows are cut off."""
-    executor, judging = params.executor, params.judging
+def executor_facts(params: Params, benchmarks: Sequence[str]) -> dict[str, Any]:
+    """Return what decides the executor's replies, how workflows are cut off, and who judges.
+
+    The version of a benchmark tells the model that its task file names, not where it is asked.
+    """
+    executor = params.executor
+    services = (task_judge(benchmark) for benchmark in benchmarks)
+    judges = [judge_params(params, service) for service in services if service is not None]
     embedded = executor.model == EMBEDDED
     return {
         "model": executor.model,
@@ -112,7 +119,7 @@ def executor_facts(params: Params) -> dict[str, Any]:
         "reasoning_effort": executor.reasoning_effort,
         "weights": [weights.SHA256, params.embedded.context] if embedded else None,
         "limits": params.limits.model_dump(mode="json"),
-        **({} if judging is None else {"judging": [judging.model, _endpoint(judging)]}),
+        **({"judges": [[one.model, _endpoint(one)] for one in judges]} if judges else {}),
     }
 
 

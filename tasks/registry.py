@@ -154,7 +154,7 @@ def _measured(context: Context) -> str:
     """Return a hash of everything that makes two policies' accuracies a pair."""
     params = context.params
     facts = {
-        "executor": executor_facts(params),
+        "executor": executor_facts(params, params.benchmarks.all),
         "policy": policy_facts(params),
         "search": params.search.model_dump(
             mode="json", include={"turns", "temperature", "corrections"}

@@ -100,7 +100,7 @@ def search_key(
         "search",
         code=(*CODE, "searches") if rival else CODE,
         parameters={
-            "executor": executor_facts(params),
+            "executor": executor_facts(params, [benchmark]),
             "policy": policy_facts(params),
             "name": policy.name,  # part of the draws' address
             "search": params.search.model_dump(mode="json", exclude={"seeds", "rivals"}),

@@ -327,6 +327,15 @@ def test_the_judge_uses_its_own_model_at_temperature_zero(tmp_path: Path) -> Non
     )
 
 
+def test_saying_that_a_point_is_a_point_changes_no_verdict(tmp_path: Path) -> None:
+    """So that results stay valid for whoever says it because `w4s check` asked; a comma does."""
+    unsaid, point, comma = [
+        load_task(task(tmp_path, scorer="numeric", **said)).version
+        for said in ({}, {"decimal": "point"}, {"decimal": "comma"})
+    ]
+    assert unsaid == point != comma
+
+
 def test_the_judges_requests_say_who_judges_and_how_often(tmp_path: Path) -> None:
     """Its executor keeps the budget, over all benchmarks that are made of the task."""
     executor = replying('{"verdict": "right", "reason": ""}')

@@ -178,6 +178,15 @@ def test_the_calls_of_a_judge_bound_a_workspace_and_survive_a_restart(tmp_path: 
     ]
 
 
+def test_the_last_call_answers_everybody_who_asks_the_same(tmp_path: Path) -> None:
+    """Candidates that agree are judged once: who waits for the last call finds it on record."""
+    with ScriptedEndpoint(answer=verdict) as endpoint:
+        given = params("executor.model=m", f"executor.base_url={endpoint.base_url}")
+        replies = asyncio.run(ask(given, tmp_path, ["a", "a", "a"], JudgeService("own", calls=1)))
+        assert endpoint.counters.calls == 1
+    assert all(isinstance(reply, ChatReply) for reply in replies)
+
+
 def test_a_judge_is_replayed_without_an_endpoint_and_without_a_limit(tmp_path: Path) -> None:
     """As the executor is."""
     with ScriptedEndpoint(answer=verdict) as endpoint:

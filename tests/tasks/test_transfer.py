@@ -211,8 +211,24 @@ def test_the_configured_executor_judges_whoever_answers() -> None:
     assert (other.executor.model, other.executor.base_url) == ("new", "http://there/v1")
     assert other.judging == given.executor
     assert with_executor(other, choose_executor("newer", given)).judging == given.executor
-    assert executor_facts(other)["judging"] == ["old", "http://here/v1"]
-    assert "judging" not in executor_facts(given)
+
+
+def test_a_key_tells_where_a_judge_is_asked_and_only_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same judge at another address is another one; without one nobody's verdict counts."""
+    task = tmp_path / "task.yaml"
+    task.write_text(
+        "data: d.csv\ndescription: Name the capital.\nscorer: judge\njudge: {model: big}\n"
+    )
+    given = params("executor.model=embedded")
+    other = with_executor(given, choose_executor("new@http://there/v1", given))
+    plain = given.model_copy(update={"judging": other.executor})
+    assert executor_facts(plain, ["gsm8k"]) == executor_facts(given, ["gsm8k"])
+    for address in ("http://one/v1", "http://two/v1"):
+        monkeypatch.setenv("OPENAI_BASE_URL", address)
+        for executor in (given, other):
+            assert executor_facts(executor, [str(task)])["judges"] == [["big", address]]
 
 
 def test_the_small_model_alone_is_the_policys_own_model() -> None:

@@ -160,7 +160,10 @@ def read_task(path: Path) -> TaskParams:
 def _revision(params: TaskParams, folder: Path) -> str:
     """Return a hash of what decides verdicts: results kept under another one are not reused."""
     source = scorer_source(params.scorer, folder=folder) if ":" in params.scorer else b""
-    decides = params.model_dump_json(exclude={"judge": {"calls"}})
+    said = None if params.decimal == "point" else params.decimal  # unsaid is the same
+    decides = params.model_copy(update={"decimal": said}).model_dump_json(
+        exclude={"judge": {"calls"}}
+    )
     text = f"{SCORERS_REVISION}{decides}"
     return hashlib.sha256(text.encode() + source).hexdigest()[:16]
 

@@ -100,6 +100,8 @@ class JudgedExecutor:
         try:
             await judge.calls.reserve(one)
         except BudgetError as error:
+            if judge.engine.holds(wanted, draw=draw):  # somebody asked the same meanwhile
+                return await judge.engine.chat(wanted, draw=draw)
             spent = BudgetError(
                 f"{service.task}: the judge was asked judge.calls = {service.calls} times in this "
                 "workspace. Everything is kept; raise judge.calls in the task file to go on."
