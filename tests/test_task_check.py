@@ -96,8 +96,12 @@ def test_numbers_that_may_mean_two_things_are_asked_about() -> None:
         return [one.text for one in check_decimals(TaskParams.model_validate(values), problems)]
 
     (text,) = found("2.000", "5", "-1.500")
-    assert text.startswith("2 answers such as '2.000' may be written with a decimal point or")
+    assert text.startswith("answers with a decimal point, or with a point between thousands, such")
+    assert "such as '2.000': 2. Say" in text
     assert "decimal: point, or comma" in text
+    # groups without a doubt say nothing against groups of one
+    assert "such as '2.000': 1. Say" in found("2.000", "1.500.000", "1.234,5")[0]
+    assert "such as '2.000': 1. Say" in found("$2.000", "12")[0]
     assert found("2.000", "2.5") == found("2.000", "0.125") == found("5", "7") == []
     assert found("2.000", decimal="point") == found("2.000", decimal="comma") == []
     assert found("2.000", scorer="exact") == []

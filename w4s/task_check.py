@@ -21,7 +21,8 @@ from w4s.workflow import builtin_workflow
 ROWS = 3
 _WORKFLOW = "direct"
 _SHOWN = 60
-_ONE_GROUP = re.compile(r"\s*-?[1-9]\d{0,2}\.\d{3}\s*")
+_ONE_GROUP = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")
+_POINT = re.compile(r"-?[\d,]*\.\d+")  # and no group: "17.5", "0.125", "1,234.500"
 _COMPARED = 1_000  # questions; more would take minutes
 
 
@@ -68,13 +69,16 @@ def all_problems(benchmark: Benchmark) -> list[Problem]:
 
 def check_decimals(params: TaskParams, problems: Sequence[Problem]) -> list[Finding]:
     """Ask how numbers are written where the references leave it open: "2.000" may be 2 or 2000."""
-    dotted = [problem.answer for problem in problems if "." in problem.answer]
-    unsaid = params.scorer == "numeric" and params.decimal is None
-    if not unsaid or not dotted or not all(map(_ONE_GROUP.fullmatch, dotted)):
+    if params.scorer != "numeric" or params.decimal is not None:
+        return []
+    answers = [problem.answer.strip(" $€£¥₹") for problem in problems]
+    unclear = [answer for answer in answers if _ONE_GROUP.fullmatch(answer)]
+    points = [answer for answer in answers if _POINT.fullmatch(answer)]
+    if not unclear or len(points) > len(unclear):
         return []
     text = (
-        f"{len(dotted)} answers such as {_cut(dotted[0])} may be written with a decimal point or "
-        "with a point between thousands. Say which in the task file: decimal: point, or comma."
+        f"answers with a decimal point, or with a point between thousands, such as "
+        f"{_cut(unclear[0])}: {len(unclear)}. Say which in the task file: decimal: point, or comma."
     )
     return [Finding("scorer", False, text)]
 
