@@ -75,6 +75,27 @@ def test_the_second_round_of_a_debate_reads_the_first_round_alone() -> None:
         assert not any(f"reply {number}" in said[1] for number in (4, 5, 6))
 
 
+def test_a_debater_without_a_first_answer_reads_the_others_all_the_same() -> None:
+    """An empty reply makes no turn of its own, and the round is not the first again."""
+    asked: list[ChatRequest] = []
+
+    def answer(request: ChatRequest, _: str) -> str:
+        asked.append(request)
+        return "" if len(asked) == 1 else f"reply {len(asked)}"
+
+    run = run_workflow(
+        builtin_workflow("debate").code,
+        "1 + 1?",
+        workbench=fake_workbench(FakeExecutor(answer)),
+        draw="test/x",
+        seed=0,
+    )
+    asyncio.run(run)
+    last = asked[3].messages[-1].content
+    assert last.startswith("1 + 1?")
+    assert "reply 2\n\nreply 3" in last
+
+
 def test_an_unknown_name_suggests_a_known_one() -> None:
     """A typo is mended by its message."""
     with pytest.raises(ConfigError, match="Did you mean 'direct'"):

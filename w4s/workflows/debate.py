@@ -30,6 +30,8 @@ def ask(agent: Any, task: str, role: str, *, before: str = "", content: str = ""
             {"role": "assistant", "content": before},
             {"role": "user", "content": content},
         ]
+    elif content:  # an empty reply is no turn
+        messages[0]["content"] += f"\n\n{content}"
     replies: list[str] = agent.call_llm(
         messages=messages, temperature=0.5, agent_role=role, instructions=INSTRUCTIONS
     )
