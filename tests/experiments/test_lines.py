@@ -176,3 +176,5 @@ def test_curves_lie_over_the_candidates_that_they_took() -> None:
     """Two iterations of four candidates are as long as eight of one."""
     cells = [replace(cell("rwr", (1.0,), seed=0, curve=(0.2, 0.4, 0.4)), step=4)]
     assert [row["candidates"] for row in curve_rows(cells)] == [0, 4, 8]
+    ended = replace(cell("rwr", (1.0,), seed=1, curve=(0.2,)), step=1)
+    assert [row["candidates"] for row in curve_rows([ended, *cells])] == [0, 4, 8]

@@ -61,6 +61,7 @@ def curve_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
             groups.setdefault((cell.variant, cell.benchmark, cell.label), []).append(cell)
     rows: list[dict[str, Any]] = []
     for (variant, benchmark, label), own in groups.items():
+        step = max(cell.step for cell in own)  # one that ended at once does not know its own
         for iteration in range(max(len(cell.curve) for cell in own)):
             spread = spread_over_seeds([cell.curve[: iteration + 1][-1] for cell in own])
             rows.append(
@@ -69,7 +70,7 @@ def curve_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
                     "benchmark": benchmark,
                     "method": label,
                     "iteration": iteration,
-                    "candidates": iteration * own[0].step,
+                    "candidates": iteration * step,
                     "mean": spread.mean,
                     "deviation": spread.deviation,
                     "low": spread.low,
