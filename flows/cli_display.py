@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from flows.cli_costs import show_costs
-from flows.cli_tables import Sheet, show_sheet, wide_console
+from flows.cli_tables import Sheet, chance, show_sheet, wide_console
 from tasks.progress import Spent
 from tasks.workspace import Workspace
 from w4s.report.costs import read_costs
@@ -178,6 +178,8 @@ def _show_first_candidates(console: Console, file: Path) -> None:
     benchmarks = list(next(iter(found["by benchmark"].values())))
     if len(benchmarks) > _MOST_COLUMNS:  # the file has them
         benchmarks = []
+    compared = (f"{start} [95 %]", "p") if found[start] else ()
+    blank = ("",) * len(compared)
     rows = []
     for policy, mean in found["mean"].items():
         gain, own = found[start].get(policy), found["by benchmark"][policy]
@@ -185,8 +187,7 @@ def _show_first_candidates(console: Console, file: Path) -> None:
             (
                 policy,
                 _interval(mean),
-                _interval(gain, sign="+") if gain else "",
-                f"{gain['p_value']:.3f}" if gain else "",
+                *((_interval(gain, sign="+"), chance(gain["p_value"])) if gain else blank),
                 *(f"{own[benchmark]:.2f}" for benchmark in benchmarks),
             )
         )
@@ -195,9 +196,9 @@ def _show_first_candidates(console: Console, file: Path) -> None:
         Sheet(
             "First candidates of each policy: mean validation accuracy",
             texts=("policy",),
-            figures=("mean [95 %]", f"{start} [95 %]", "p", *benchmarks),
+            figures=("mean [95 %]", *compared, *benchmarks),
             rows=rows,
-            keep=3,
+            keep=1 + len(compared),
             whole="results/first_candidates.json",
         ),
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flows.cli_run import run_command
-from flows.cli_tables import Sheet, show_sheet, wide_console
+from flows.cli_tables import Sheet, chance, show_sheet, wide_console
 from tasks.options import Options
 from w4s.experiments.plan import EXPERIMENTS, check_experiment, get_experiment
 
@@ -75,11 +75,7 @@ def _row(line: Mapping[str, str], *, first: bool, varied: bool) -> tuple[str, ..
         ),
         f"{float(line['gap']):+.2f}" if line["gap"] else "",
         "{:+.2f} [{:+.2f}, {:+.2f}]".format(*map(float, difference)) if all(difference) else "",
-        _chance(line["p_bootstrap"]),
+        chance(float(line["p_bootstrap"])) if line["p_bootstrap"] else "",
         f"{float(line['calls']):.1f}",
         f"{float(line['usd']):.6f}" if line["usd"] else "",
     )
-
-
-def _chance(text: str) -> str:
-    return text and ("<0.001" if float(text) < 0.001 else f"{float(text):.3f}")

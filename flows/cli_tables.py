@@ -30,6 +30,11 @@ class Sheet:
     sections: Collection[int] = ()
 
 
+def chance(p_value: float) -> str:
+    """Return a p-value as a cell: it is never 0."""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
 def wide_console() -> Console:
     """Return a console on stdout; a log file, which has no width of its own, gets 140 columns."""
     console = Console(highlight=False)
