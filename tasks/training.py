@@ -218,11 +218,15 @@ def _heard() -> Iterator[list[str]]:
             warnings.append(record.getMessage())
 
     listener, logger = Listener(logging.WARNING), logging.getLogger("w4s.training")
+    level = logger.level
+    # Prefect's settings may let nothing through that the project's own loggers do not ask for
+    logger.setLevel(min(logger.getEffectiveLevel(), logging.WARNING))
     logger.addHandler(listener)
     try:
         yield warnings
     finally:
         logger.removeHandler(listener)
+        logger.setLevel(level)
 
 
 def _figures(result: TrainingResult, warnings: Sequence[str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The training task, with a tiny policy: what it hands on beside the adapter."""
 
 import asyncio
+import logging
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -51,7 +52,7 @@ def context(tmp_path: Path) -> Context:
 
 
 def test_a_training_hands_on_its_warnings_and_its_divergence_on_unseen_states(
-    context: Context, monkeypatch: pytest.MonkeyPatch
+    context: Context, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Equal rewards are said in the line that ends the training, not in the log alone."""
     import w4s.training.train as training
@@ -64,6 +65,7 @@ def test_a_training_hands_on_its_warnings_and_its_divergence_on_unseen_states(
         return fit(*arguments, probe=probe, **others)
 
     monkeypatch.setattr(training, "fit", watched)
+    caplog.set_level(logging.CRITICAL)  # of the root: as Prefect sets it
     start = PolicyChoice("untrained", None)
     figures = asyncio.run(train_objective.fn(context, key="k", objective="rwr", start=start))
     assert "the weights do nothing" in training_note(figures)
