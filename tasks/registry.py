@@ -115,7 +115,8 @@ def choose_champion(
 ) -> list[Verdict]:
     """Let each trained policy challenge the champion; return the tests.
 
-    Compared are the validation accuracies of their first candidates, pair by pair. The policy
+    Compared are the validation accuracies of their first candidates, pair by pair and resampled
+    within benchmarks, as `compare_policies` does. The policy
     from which training started stands in where there is no champion. A champion that was
     measured on other problems, or with another executor, cannot be compared and stays.
     """
@@ -131,7 +132,8 @@ def choose_champion(
         own, version = accuracies[policy.name], registry.version_of(policy.sha256())
         if version is None or incumbent[1] is None or version == incumbent[0]:
             continue
-        difference = paired_difference(own, incumbent[1], seed=context.params.seed)
+        strata = [one.benchmark for one in candidates[policy.name] for _ in one.accuracies]
+        difference = paired_difference(own, incumbent[1], seed=context.params.seed, strata=strata)
         verdicts.append(Verdict(policy.name, incumbent[0], difference))
         if verdicts[-1].better:
             registry.crown(version, own, measured=measured)

@@ -96,12 +96,21 @@ def bootstrap_interval(
     return Interval(float(values.mean()), low, high, level)
 
 
-def accuracy_interval(scores: Sequence[float], *, seed: int, level: float = 0.95) -> Interval:
-    """Return Wilson's interval where every score is 0 or 1, the bootstrap's otherwise."""
+def accuracy_interval(
+    scores: Sequence[float],
+    *,
+    seed: int,
+    level: float = 0.95,
+    strata: Sequence[str] | None = None,
+) -> Interval:
+    """Return Wilson's interval where every score is 0 or 1, the bootstrap's otherwise.
+
+    `strata` as for paired_difference; Wilson's interval, wide enough for any, knows none.
+    """
     values = _scores(scores)
     if np.isin(values, (0.0, 1.0)).all():
         return wilson_interval(int(values.sum()), len(values), level=level)
-    return bootstrap_interval(scores, seed=seed, level=level)
+    return bootstrap_interval(scores, seed=seed, level=level, strata=strata)
 
 
 def paired_difference(

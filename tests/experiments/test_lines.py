@@ -86,6 +86,23 @@ def test_one_benchmark_is_no_pool() -> None:
     assert [line.benchmark for line in lines] == ["sums"]
 
 
+def test_a_difference_over_benchmarks_is_resampled_within_them() -> None:
+    """Differences that are another one on each benchmark, and the same within, leave no doubt."""
+    cells = [
+        cell(method, (score,) * 4, benchmark=name)
+        for method, name, score in (
+            ("rwr", "a", 0.9),
+            ("rwr", "b", 0.5),
+            ("direct", "a", 0.1),
+            ("direct", "b", 0.5),
+        )
+    ]
+    line = only(make_lines(cells, TABLE, seed=0), "direct", "all benchmarks")
+    assert line.versus is not None
+    assert (line.versus.low, line.versus.high) == pytest.approx((0.4, 0.4))
+    assert (line.low, line.high) == pytest.approx((0.3, 0.3))
+
+
 def test_a_variant_is_compared_with_the_reference_variant() -> None:
     """The same method with the configured T, not another method."""
     cells = [

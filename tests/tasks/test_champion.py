@@ -73,6 +73,20 @@ def test_the_alias_moves_to_the_better_adapter_and_to_no_other(context: Context)
     assert crowned(context) == first
 
 
+def test_a_difference_between_benchmarks_is_no_doubt(context: Context) -> None:
+    """Candidates are resampled within benchmarks, as in the table of first candidates."""
+    version = register(context, "first")
+    accuracies = {"warm_start": ((0.0, 0.0), (0.5, 0.5)), "rwr": ((0.8, 0.8), (0.4, 0.4))}
+    candidates = {
+        policy: [FirstCandidates(name, "m", one, 0) for name, one in zip("ab", own, strict=True)]
+        for policy, own in accuracies.items()
+    }
+    (verdict,) = choose_champion(context, candidates)
+    assert verdict.better
+    assert verdict.difference.low == pytest.approx(0.35)
+    assert crowned(context) == version
+
+
 def test_a_champion_measured_otherwise_stays(context: Context) -> None:
     """Accuracies on other problems are no pair, however good they look."""
     first = register(context, "first")

@@ -68,10 +68,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """A line and the scores behind it, one for each problem: the mean over seeds."""
+    """A line and the scores behind it, one for each problem: the mean over seeds.
+
+    `strata` are the benchmarks of the problems, where they are several.
+    """
 
     line: Line
     scores: tuple[float, ...]
+    strata: tuple[str, ...] | None = None
 
 
 def make_lines(
@@ -169,7 +173,8 @@ def _pool(
         return None
     lines = [group.line for group in own]
     scores = tuple(chain.from_iterable(group.scores for group in own))
-    interval = accuracy_interval(scores, seed=seed)
+    strata = tuple(group.line.benchmark for group in own for _ in group.scores)
+    interval = accuracy_interval(scores, seed=seed, strata=strata)
     line = replace(
         lines[0],
         benchmark=name,
@@ -190,7 +195,7 @@ def _pool(
         search_seconds=_mean([line.search_seconds for line in lines]),
         run_ids=tuple(chain.from_iterable(line.run_ids for line in lines)),
     )
-    return _Group(line, scores)
+    return _Group(line, scores, strata)
 
 
 def _pooled_deviation(lines: Sequence[Line]) -> float:
@@ -218,7 +223,7 @@ def _reference(
 def _compared(group: _Group, reference: _Group | None, *, seed: int) -> Line:
     if reference is None or len(reference.scores) != len(group.scores):
         return group.line
-    versus = paired_difference(reference.scores, group.scores, seed=seed)
+    versus = paired_difference(reference.scores, group.scores, seed=seed, strata=group.strata)
     binary = all(score in (0.0, 1.0) for score in (*group.scores, *reference.scores))
     p_value = mcnemar_exact(reference.scores, group.scores).p_value if binary else None
     return replace(group.line, versus=versus, mcnemar=p_value)

@@ -20,6 +20,7 @@ Accuracy: on the held-out problems, with a 95 % interval over the problems (Wils
 score is right or wrong, else the bootstrap's); several searches are averaged, and ± is their sample
 deviation. Validation: the accuracy by which the workflow was chosen; gap: validation minus test.
 Difference: {reference} minus this method on the same problems, paired bootstrap interval and p;
+over several benchmarks the bootstrap resamples within each, as they are no sample of any.
 McNemar: exact p. Nothing is corrected for the number of comparisons. Calls, tokens and USD: of one
 question; those of the search: of one search. Runs: MLflow's ids, in full in table.csv.
 """

@@ -55,13 +55,15 @@ def group_means(
             complete = [one for one in found if one]
             if len(complete) < len(own):
                 continue
+            strata = [row.benchmark for row, one in zip(own, complete, strict=True) for _ in one]
+            together = list(chain.from_iterable(complete))
             gaps = [row.gap for row in own if row.gap is not None]
             problems = sum(row.problems for row in own)
             means.append(
                 GroupMean(
                     seen=seen,
                     method=method,
-                    interval=accuracy_interval(list(chain.from_iterable(complete)), seed=seed),
+                    interval=accuracy_interval(together, seed=seed, strata=strata),
                     gap=sum(gaps) / len(gaps) if gaps else None,
                     calls_per_problem=sum(row.calls for row in own) / problems,
                     benchmarks=len(own),
