@@ -107,8 +107,8 @@ def _model_and_address(text: str) -> tuple[str, str | None]:
         # a password may follow the @
         shown = f"{model[: max(model.find('@', 1), 0)]}@…" if text else text
         raise ConfigError(
-            f"--executors: {shown!r} is unclear. Write MODEL, "
-            "or MODEL@BASE_URL with an address that begins with http:// or https://."
+            f"--executors (experiments.executors): {shown!r} is unclear. Write MODEL, or "
+            "MODEL@BASE_URL with an address that begins with http:// or https://."
         )
     return model, base_url
 

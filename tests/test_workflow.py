@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ def test_every_builtin_workflow_is_one() -> None:
         assert check_syntax(builtin_workflow(name).code) is None
 
 
+def debated(answer: Callable[[ChatRequest, str], str]) -> str | None:
+    """Run the debate with an executor that gives `answer`; return what it comes to."""
+    run = run_workflow(
+        builtin_workflow("debate").code,
+        "1 + 1?",
+        workbench=fake_workbench(FakeExecutor(answer)),
+        draw="test/x",
+        seed=0,
+    )
+    return asyncio.run(run).answer
+
+
 def test_the_second_round_of_a_debate_reads_the_first_round_alone() -> None:
     """Everybody sees its own answer and the others', as they were before anybody changed one."""
     asked: list[ChatRequest] = []
@@ -58,14 +71,7 @@ def test_the_second_round_of_a_debate_reads_the_first_round_alone() -> None:
         asked.append(request)
         return f"reply {len(asked)}"
 
-    run = run_workflow(
-        builtin_workflow("debate").code,
-        "1 + 1?",
-        workbench=fake_workbench(FakeExecutor(answer)),
-        draw="test/x",
-        seed=0,
-    )
-    assert asyncio.run(run).answer == "7"
+    assert debated(answer) == "7"
     assert len(asked) == 7
     for index, request in enumerate(asked[3:6]):
         said = [message.content for message in request.messages[-2:]]
@@ -83,14 +89,7 @@ def test_a_debater_without_a_first_answer_reads_the_others_all_the_same() -> Non
         asked.append(request)
         return "" if len(asked) == 1 else f"reply {len(asked)}"
 
-    run = run_workflow(
-        builtin_workflow("debate").code,
-        "1 + 1?",
-        workbench=fake_workbench(FakeExecutor(answer)),
-        draw="test/x",
-        seed=0,
-    )
-    asyncio.run(run)
+    debated(answer)
     last = asked[3].messages[-1].content
     assert last.startswith("1 + 1?")
     assert "reply 2\n\nreply 3" in last

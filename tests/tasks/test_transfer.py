@@ -181,7 +181,7 @@ def test_names_and_addresses_may_hold_an_at_sign(
 )
 def test_an_address_that_is_none_is_not_taken_for_a_model(text: str) -> None:
     """It would be asked for at the configured endpoint; the message says how to write it."""
-    with pytest.raises(ConfigError, match=r"--executors: .*MODEL@BASE_URL.*http://") as caught:
+    with pytest.raises(ConfigError, match=r"--executors .*MODEL@BASE_URL.*http://") as caught:
         choose_executor(text, params())
     assert "pass" not in str(caught.value)
 
