@@ -117,7 +117,9 @@ def compare_policies(candidates: dict[str, list[FirstCandidates]], *, seed: int)
     return {
         "mean": means,
         f"minus {start}": gains,
-        "by benchmark": {p: {f.benchmark: f.mean for f in candidates[p]} for p in accuracies},
+        "by benchmark": {
+            p: {benchmark_label(f.benchmark): f.mean for f in candidates[p]} for p in accuracies
+        },
         "broken": {p: sum(f.broken for f in candidates[p]) for p in accuracies},
     }
 
