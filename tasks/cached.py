@@ -107,9 +107,8 @@ async def run_task(
     )
     # not by `with_options`, which takes only storage that Prefect's server knows
     configured.result_storage = WholeFiles(basepath=str(storage))
-    turn = _turn(storage / key)
-    alone = not turn.locked()
-    async with turn:
+    turn = _turns.setdefault(storage / key, _Turn())
+    async with turn.lock:
         found = not anew and await asyncio.to_thread(_is_whole, storage / key)
         if found:
             configured.tags = set()  # `with_options` takes an empty set for none given
@@ -121,8 +120,9 @@ async def run_task(
             sent = SentContext(context, workers=context.spread.workers)
             given = {"context": sent, "key": key, **arguments}
             state = await context.spread.submit(configured, given)
+        turn.computed |= state.name != "Cached"
     value = await state.aresult()
-    return Outcome(value, cached=state.name == "Cached" and alone)
+    return Outcome(value, cached=not turn.computed)
 
 
 class WholeFiles(LocalFileSystem):
@@ -137,12 +137,15 @@ class WholeFiles(LocalFileSystem):
         return str(file)
 
 
-_turns: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+class _Turn:
+    """Of several items with the same key, at once, the others wait for the first's result."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.computed = False
 
 
-def _turn(result: Path) -> asyncio.Lock:
-    """Return the lock of a result: of two items with the same key the second finds the first's."""
-    return _turns.setdefault(result, asyncio.Lock())
+_turns: WeakValueDictionary[Path, _Turn] = WeakValueDictionary()
 
 
 def _is_whole(result: Path) -> bool:
