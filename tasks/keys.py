@@ -135,11 +135,11 @@ def policy_facts(params: Params) -> dict[str, Any]:
     policy = params.policy
     return {
         **policy.model_dump(mode="json", exclude={"device"}),
-        "weights": weights.SHA256 if policy.model == EMBEDDED else _own_weights(policy),
+        "weights": weights.SHA256 if policy.model == EMBEDDED else own_weights(policy),
     }
 
 
-def _own_weights(policy: PolicyParams) -> str | None:
+def own_weights(policy: PolicyParams) -> str | None:
     """Return the hash of a local model's folder; one behind an endpoint is its name's business."""
     folder = Path(policy.model)
     if policy.base_url is not None or not folder.is_dir():

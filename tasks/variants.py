@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.context import Context
-from tasks.keys import code_version
+from tasks.keys import code_version, own_weights, text_sha256
 from tasks.resources import Resources
 from tasks.transfer import POLICY, ExecutorChoice, choose_executor, with_executor
 from tasks.workspace import Workspace
@@ -67,8 +67,9 @@ async def small_model_alone(context: Context) -> AsyncIterator[Context]:
     own = copy.copy(context)
     own.spread = None  # the model is loaded into this program, and not into workers
     # the name stands in cache keys: what this model answers is not what another one did, nor
-    # what it answered in other numbers or by other code
-    name = f"{POLICY} {policy.model} {policy.dtype} {code_version(ALONE_CODE)[:8]}"
+    # what it answered with other weights, in other numbers or by other code
+    version = text_sha256(f"{code_version(ALONE_CODE)} {own_weights(policy)}")[:8]
+    name = f"{POLICY} {policy.model} {policy.dtype} {version}"
     own.params = with_executor(context.params, ExecutorChoice(POLICY, name, None))
     async with _LocalModel(context.params, workspace=_shared(context)) as own.resources:
         yield own

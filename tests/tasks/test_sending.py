@@ -99,3 +99,19 @@ def test_answers_of_a_loaded_small_model_are_told_apart_by_what_made_them(tmp_pa
         for dtype in ("float32", "bfloat16")
     ]
     assert len(set(names)) == len(names)
+
+
+def test_a_loaded_small_model_is_known_by_its_weights(tmp_path: Path) -> None:
+    """A model that was trained on in its folder is another executor, under the same path."""
+    names = []
+    for weights in (b"before", b"after"):
+        folder = tmp_path / f"run-{weights.decode()}" / "model"
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_bytes(weights)
+        names.append(asyncio.run(_name_of_the_small_model(tmp_path, folder)))
+    assert names[0].split()[-1] != names[1].split()[-1]
+
+
+async def _name_of_the_small_model(tmp_path: Path, folder: Path) -> str:
+    async with small_model_alone(make_context(tmp_path, f"policy.model={folder}")) as own:
+        return own.params.executor.model
