@@ -16,6 +16,7 @@ from tasks.proposing import make_proposer, turn_listener
 from w4s.baselines import baseline
 from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.splits import load_validation
+from w4s.config import Params
 from w4s.llm.budget import Budget
 from w4s.llm.limited import LimitedExecutor
 from w4s.llm.open import known_prices
@@ -96,6 +97,7 @@ def search_key(
     """Return the cache key of `search_once`. A rival's is of its own code as well."""
     params = context.params
     rival = method != W4S
+    priced = params.search.budget.usd is not None  # then prices decide where the search ends
     return cache_key(
         "search",
         code=(*CODE, "searches") if rival else CODE,
@@ -107,6 +109,7 @@ def search_key(
             "reward": params.reward.model_dump(mode="json"),
             "seed": seed,
             **({"method": method} if rival else {}),
+            **({"prices": _prices(params)} if priced else {}),
         },
         inputs={
             "splits": load_validation(context.workspace.splits, benchmark).sha256,
@@ -114,3 +117,8 @@ def search_key(
             "adapter": policy.sha256(),
         },
     )
+
+
+def _prices(params: Params) -> dict[str, Any]:
+    prices = known_prices(params.executor)
+    return {model: price.model_dump() for model, price in sorted(prices.items())}

@@ -53,6 +53,14 @@ def test_every_way_to_search_has_results_of_its_own(workspace: Workspace) -> Non
     assert len(set(keys)) == len(keys)
 
 
+def test_prices_count_where_they_end_a_search(workspace: Workspace) -> None:
+    """With a budget in dollars another price is another search; without, none runs again."""
+    dear, cheap = (f"executor.prices.m={{prompt: {usd}, completion: 1}}" for usd in (9, 1))
+    assert key(workspace, dear) == key(workspace, cheap)
+    budget = "search.budget.usd=1"
+    assert key(workspace, budget, dear) != key(workspace, budget, cheap)
+
+
 def test_other_weights_under_the_same_path_are_another_policy(
     workspace: Workspace, tmp_path: Path
 ) -> None:
