@@ -113,7 +113,7 @@ class WorkflowHandle:
             case "call_json_format_llm":
                 return await self._call_json(_parse(arguments))
             case "execute_code":
-                return await self._execute_code(str(arguments.get("code", "")))
+                return await self._execute_code(str(arguments["code"]), arguments.get("timeout"))
             case "test_on_public_test":
                 return await self._test_on_public_test(arguments)
             case _:
@@ -186,9 +186,12 @@ class WorkflowHandle:
         self.usage += replace(reply.usage, cached=0)
         return reply.texts
 
-    async def _execute_code(self, code: str) -> Any:
+    async def _execute_code(self, code: str, timeout: float | None) -> Any:
         seed = derive_seed(self._draw, "execute_code")
-        result = await self._sandbox.run_code(code, limits=self._code_limits, seed=seed)
+        limits = self._code_limits
+        if timeout is not None and timeout > 0:
+            limits = replace(limits, wall_seconds=min(timeout, limits.wall_seconds))
+        result = await self._sandbox.run_code(code, limits=limits, seed=seed)
         self.violations += result.violations
         if result.failure is not None:
             raise HandlerError(f"Error when executing code: {result.failure.message}")
