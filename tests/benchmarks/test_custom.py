@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -199,13 +201,44 @@ def test_a_file_that_is_no_task_file_is_told_apart(tmp_path: Path) -> None:
             get_benchmark(str(path))
 
 
-@pytest.mark.parametrize("data", ["hub:", "hub:owner/name", "hub:a:b:c:d", "hub::test"])
+@pytest.mark.parametrize(
+    "data",
+    ["hub:", "hub:owner/name", "hub:a:b:c:d", "hub::test", "hub:owner/name@:test", "hub:@abc:test"],
+)
 def test_a_wrong_address_on_the_hub_is_refused(tmp_path: Path, data: str) -> None:
     """The form that is due is named, before the network is asked."""
     path = task(tmp_path)
     path.write_text(json.dumps({**json.loads(path.read_text()), "data": data}))
-    with pytest.raises(ConfigError, match=r"hub:OWNER/NAME\[:CONFIG\]:SPLIT is due"):
+    with pytest.raises(ConfigError, match=r"hub:OWNER/NAME\[@REVISION\]\[:CONFIG\]:SPLIT is due"):
         load_task(path).problems(1, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("data", "asked"),
+    [
+        ("hub:owner/name:test", ("owner/name", None, "test", "main")),
+        ("hub:owner/name:main:train[:100]", ("owner/name", "main", "train[:100]", "main")),
+        ("hub:owner/name@abc123:test[10:20]", ("owner/name", None, "test[10:20]", "abc123")),
+    ],
+)
+def test_a_data_set_of_the_hub_is_asked_for_by_its_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, asked: tuple[str, ...]
+) -> None:
+    """Revision, configuration and slice reach the hub's client; a failure says what to do here."""
+    path = task(tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "data": data}))
+    seen = []
+
+    def load(hub: str, config: str | None, *, split: str, revision: str) -> None:
+        seen.append((hub, config, split, revision))
+        raise ConnectionError("no route to host")
+
+    module = ModuleType("datasets")
+    module.load_dataset = load  # type: ignore[attr-defined]  # a stand-in without the hub
+    monkeypatch.setitem(sys.modules, "datasets", module)
+    with pytest.raises(DataError, match="save the rows as a"):
+        load_task(path).problems(1, seed=0)
+    assert seen == [asked]
 
 
 def test_two_answers_to_one_question_are_refused(tmp_path: Path) -> None:

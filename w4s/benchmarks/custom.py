@@ -2,7 +2,7 @@
 
 A task is a small YAML file beside its data:
 
-    data: questions.csv            # or .jsonl, or hub:OWNER/NAME[:CONFIG]:SPLIT
+    data: questions.csv            # or .jsonl, or hub:OWNER/NAME[@REVISION][:CONFIG]:SPLIT
     description: Answer a question about our products. The answer is a product name.
     scorer: exact                  # see SCORERS, or module:function
 
@@ -12,6 +12,7 @@ Searches nothing and writes nothing.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +40,7 @@ from w4s.types import Problem, Score
 
 TASK_SUFFIXES = (".yaml", ".yml")
 HUB_PREFIX = "hub:"
+_HUB = re.compile(r"([^:@]+)(?:@([^:@]+))?(?::([^:\[]+))?:([^:\[]+(?:\[.+\])?)")
 SCORERS = (*ROW_READERS, "module:function")
 _PAIRWISE: Mapping[str, Callable[[str, str], Score]] = {
     "exact": exact,
@@ -171,12 +173,13 @@ def _revision(params: TaskParams, folder: Path) -> str:
 def _tables(params: TaskParams, folder: Path) -> Sequence[Table]:
     if not params.data.startswith(HUB_PREFIX):
         return [read_file(folder / params.data)]
-    parts = params.data.removeprefix(HUB_PREFIX).split(":")
-    if len(parts) not in {2, 3} or not all(parts):
-        raise ConfigError(f"data: {params.data!r}; hub:OWNER/NAME[:CONFIG]:SPLIT is due.")
-    hub, split = parts[0], parts[-1]
-    config = parts[1] if len(parts) == 3 else None
-    source = Source(file=hub, hub=hub, config=config, split=split, revision="main")
+    match = _HUB.fullmatch(params.data.removeprefix(HUB_PREFIX))
+    if match is None:
+        raise ConfigError(
+            f"data: {params.data!r}; hub:OWNER/NAME[@REVISION][:CONFIG]:SPLIT is due."
+        )
+    hub, revision, config, split = match.groups()
+    source = Source(file="", hub=hub, config=config, split=split, revision=revision or "main")
     return [read_source(source, data_dir=None)]
 
 

@@ -31,7 +31,8 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where rows live. `file` is the path in a local folder, without the suffix.
+    """Where rows live. `file` is the path in a local folder, without the suffix; "" where none is
+    looked for.
 
     `hub`, `config`, `split` and `revision` are what `datasets.load_dataset` is asked for.
     """
@@ -208,11 +209,16 @@ def _from_hub(source: Source) -> Table:
     except Exception as error:  # the hub's client raises dozens of classes
         raise DataError(
             f"{source.hub}: cannot be loaded from the hub: {type(error).__name__}: {error!s:.300}. "
-            "Check the network (and the access rights of a gated data set), or set "
-            f"benchmarks.data_dir to a folder that holds {source.file}.jsonl."
+            f"Check the network (and the access rights of a gated data set), or {_offline(source)}."
         ) from error
     rows = tuple(
         Row(f"{source.hub}/{source.split}:{number}", dict(values))
         for number, values in enumerate(loaded, 1)
     )
     return Table(rows, f"{source.hub}@{source.revision[:12]}")
+
+
+def _offline(source: Source) -> str:
+    if not source.file:
+        return "save the rows as a .jsonl or .csv file and name that as the task's data"
+    return f"set benchmarks.data_dir to a folder that holds {source.file}.jsonl"
