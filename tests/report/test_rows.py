@@ -13,6 +13,7 @@ from w4s.report.pictures import (
     draw_steps,
 )
 from w4s.report.rows import HEADINGS, ResultRow, cells, to_csv, to_markdown
+from w4s.report.transfer import TransferRow, transfer_markdown
 from w4s.search import Iteration, SearchResult
 from w4s.types import Usage
 
@@ -30,6 +31,16 @@ def test_markdown_has_a_line_for_each_row() -> None:
     lines = to_markdown([ROW, ROW]).splitlines()
     assert len(lines) == 4
     assert {line.count("|") for line in lines} == {len(HEADINGS) + 1}
+
+
+def test_a_bar_in_a_name_ends_no_cell() -> None:
+    """A task goes by its folder's name, which may hold one."""
+    rows = to_markdown([replace(ROW, benchmark="red|blue", seen=None)])
+    assert rows.splitlines()[2].startswith("| red\\|blue | search (rwr) |")
+    row = TransferRow("w", "a|b", "red|blue", 0.5, 0.25, 0.75, 8, 0, 9, 1234, None, 7.4)
+    _, _, heading, rule, line = transfer_markdown([row]).splitlines()[-5:]
+    assert (heading, rule) == ("| executor | red\\|blue |", "| --- | --- |")
+    assert line.startswith("| a\\|b | 0.50")
 
 
 def test_a_table_of_a_search_alone_claims_no_training() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from w4s.experiments.cells import Cell
 from w4s.experiments.lines import Line
 from w4s.experiments.plan import Experiment
+from w4s.report.rows import markdown_table
 from w4s.statistics import spread_over_seeds
 
 NONE = "–"
@@ -173,8 +174,7 @@ def _number(value: float | None, form: str) -> str:
 def _table(rows: Sequence[Mapping[str, str]]) -> str:
     """Return a Markdown table without the columns in which no row has anything."""
     names = [name for name in rows[0] if any(row[name] != NONE for row in rows)]
-    lines = [names, ["---"] * len(names), *([row[name] for name in names] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return markdown_table([names, *([row[name] for name in names] for row in rows)])
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -71,10 +71,17 @@ def cells(row: ResultRow) -> tuple[str, ...]:
 
 def to_markdown(rows: Sequence[ResultRow]) -> str:
     """Return the rows as a Markdown table; where nothing was trained, without "trained on"."""
-    lines = [HEADINGS, tuple("---" for _ in HEADINGS), *(cells(row) for row in rows)]
+    lines = [HEADINGS, *(cells(row) for row in rows)]
     if all(row.seen is None for row in rows):
         lines = [(line[0], *line[2:]) for line in lines]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return markdown_table(lines)
+
+
+def markdown_table(lines: Sequence[Sequence[str]]) -> str:
+    """Return lines of texts as a Markdown table, headings first. A text may hold a `|`."""
+    cut = [[text.replace("|", "\\|") for text in line] for line in lines]
+    cut.insert(1, ["---"] * len(lines[0]))
+    return "".join(f"| {' | '.join(line)} |\n" for line in cut)
 
 
 def to_csv(rows: Sequence[ResultRow]) -> str:

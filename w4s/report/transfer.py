@@ -7,6 +7,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
+from w4s.report.rows import markdown_table
+
 
 @dataclass(frozen=True, slots=True)
 class TransferRow:
@@ -50,11 +52,10 @@ def transfer_csv(rows: Sequence[TransferRow]) -> str:
 def _table(workflow: str, rows: Sequence[TransferRow]) -> str:
     benchmarks = list(dict.fromkeys(row.benchmark for row in rows))
     cells = {(row.executor, row.benchmark): _cell(row) for row in rows}
-    lines = [["executor", *benchmarks], ["---"] * (len(benchmarks) + 1)]
+    lines = [["executor", *benchmarks]]
     for executor in dict.fromkeys(row.executor for row in rows):
         lines.append([executor, *(cells.get((executor, name), "–") for name in benchmarks)])
-    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    return f"## {workflow}\n\n{table}"
+    return f"## {workflow}\n\n{markdown_table(lines)}"
 
 
 def _cell(row: TransferRow) -> str:
