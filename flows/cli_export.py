@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import socket
 import sys
 from pathlib import Path
 
-from flows.cli_tools import PortBusy
+from flows.cli_tools import PortBusy, tell_other_executor
 from tasks.options import Options
 from w4s.errors import ConfigError
 from w4s.workflow import builtin_workflows, load_workflow
@@ -19,16 +20,17 @@ def export_folder(workflow: str, out: str, *, options: Options) -> None:
     """Write the stand-alone folder and say how to use it. Raises ConfigError, DataError."""
     from w4s.export.card import read_facts
     from w4s.export.folder import export_workflow
+    from w4s.export.notes import found_with
 
     path = workflow_file(workflow)
-    facts, executor = read_facts(path), options.load().executor
+    loaded, facts = load_workflow(path), read_facts(path)
     # the figures beside the workflow are of the executor that it was found with
-    model = facts.notes.get("executor", executor.model)
-    executor = executor.model_copy(update={"model": model})
-    export_workflow(load_workflow(path), Path(out), facts=facts, executor=executor)
+    executor = found_with(facts.notes, options.load().executor)
+    export_workflow(loaded, Path(out), facts=facts, executor=executor)
     sys.stdout.write(
         f"Wrote {out}: it needs only the openai package (see {out}/README.md).\n"
-        f'Try it: cd {out} && pip install -r requirements.txt && python answer.py "QUESTION"\n'
+        f"Try it: cd {shlex.quote(out)} && pip install -r requirements.txt "
+        '&& python answer.py "QUESTION"\n'
     )
 
 
@@ -40,7 +42,9 @@ def serve_workflow(workflow: str, *, host: str, port: int, options: Options) -> 
     from w4s.serving import make_app
 
     params = options.load()
-    loaded = load_workflow(workflow_file(workflow))
+    file = workflow_file(workflow)
+    loaded = load_workflow(file)
+    tell_other_executor(file, params.executor)
     listening = _listen(host, port)
 
     async def serve() -> None:

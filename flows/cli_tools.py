@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from pathlib import Path
 
 from tasks.database import make_database
 from tasks.options import Options, tracking_uri
 from tasks.replies import require_record
 from tasks.settings import child_environment
+from w4s.config import ExecutorParams
 from w4s.errors import ConfigError, W4SError
 
 LOOPBACK = "127.0.0.1"
@@ -27,6 +29,8 @@ def solve_question(workflow: str, question: str, *, options: Options) -> str:
     params = options.load()
     named = not workflow.endswith(".py") and workflow in builtin_workflows()
     loaded = builtin_workflow(workflow) if named else load_workflow(workflow)
+    if not named:
+        tell_other_executor(Path(workflow), params.executor)
     if params.executor.replay:
         require_record(options.workspace(params))
 
@@ -36,6 +40,19 @@ def solve_question(workflow: str, question: str, *, options: Options) -> str:
             return await solve(loaded, question, workbench=workbench)
 
     return asyncio.run(answer())
+
+
+def tell_other_executor(workflow: Path, executor: ExecutorParams) -> None:
+    """Say on stderr where a workflow is not asked of the executor that it was found with."""
+    from w4s.export.notes import found_with, read_notes
+
+    found = found_with(read_notes(workflow), executor)
+    known, asked = ((one.model, one.max_tokens) for one in (found, executor))
+    if known != asked:
+        sys.stderr.write(
+            f"w4s: {workflow} was found with the executor {known[0]}, {known[1]} tokens a reply; "
+            f"{asked[0]}, {asked[1]} tokens, is asked now. --profile and --set name another one.\n"
+        )
 
 
 def pages_command(port: int, *, options: Options) -> tuple[list[str], dict[str, str]]:

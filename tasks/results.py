@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
@@ -15,6 +16,8 @@ from tasks.drawn import draw_once
 from tasks.searches import Searches
 from tasks.told import Point
 from w4s.benchmarks.custom import benchmark_label
+from w4s.config import ExecutorParams
+from w4s.export.notes import executor_notes
 from w4s.files import atomic_folder, atomic_write_text
 from w4s.final_test import TestResult
 from w4s.first_candidates import FirstCandidates
@@ -86,8 +89,8 @@ def write_results(
         draw_once(context, folder / "accuracy.png", draw_accuracies, rows)
         draw_once(context, folder / "searches.png", draw_searches, labelled)
         for benchmark in context.params.benchmarks.all:
-            model = context.params.executor.model
-            _save_best(folder / "workflows", benchmark, searches, executor=model)
+            executor = context.params.executor
+            _save_best(folder / "workflows", benchmark, searches, executor=executor)
     _log_results(context, _metrics(rows, comparison), candidates)
 
 
@@ -143,7 +146,9 @@ def _slug(name: str) -> str:
     return "_".join("".join(c if c.isalnum() else " " for c in name).split())
 
 
-def _save_best(folder: Path, benchmark: str, searches: Searches, *, executor: str) -> None:
+def _save_best(
+    folder: Path, benchmark: str, searches: Searches, *, executor: ExecutorParams
+) -> None:
     own = [search for search in searches.searches if search.result.benchmark == benchmark]
     best = max(own, key=lambda search: search.result.accuracy)
     result = best.result
@@ -154,8 +159,8 @@ def _save_best(folder: Path, benchmark: str, searches: Searches, *, executor: st
         "found by": f"{best.policy}, seed {result.seed}"
         + ("" if result.found is None else f", iteration {result.found}"),
         "validation": f"{result.accuracy:.3f}",
-        "executor": executor,
-        "run": f'w4s solve --workflow {name}.py "QUESTION"',
+        **executor_notes(executor),
+        "run": f'w4s solve --workflow {shlex.quote(name)}.py "QUESTION"',
     }
     save_workflow(folder / f"{name}.py", Workflow(name, result.code), notes=notes)
 

@@ -15,6 +15,7 @@ from w4s.config import ExecutorParams, load_params
 from w4s.errors import ConfigError
 from w4s.export.card import read_facts
 from w4s.export.folder import export_workflow
+from w4s.export.notes import executor_notes, found_with, read_notes
 from w4s.report.rows import ResultRow
 from w4s.workflow import Workflow, builtin_workflow, load_workflow, save_workflow
 
@@ -66,6 +67,24 @@ def test_the_card_holds_the_figures_of_the_search_that_found_it(tmp_path: Path) 
         "**not** a sandbox",
     ):
         assert due in text
+
+
+def test_the_executor_is_asked_as_in_the_search(tmp_path: Path) -> None:
+    """Address, length of replies and effort come with the workflow, not with the parameters."""
+    found = executor(base_url="http://u:p@host/v1?k=s", max_tokens=512, reasoning_effort="low")
+    path = tmp_path / "adder.py"
+    notes = {"benchmark": "adder", **executor_notes(found)}
+    save_workflow(path, builtin_workflow("direct"), notes=notes)
+    other = executor(model="other", base_url="http://elsewhere/v1", max_tokens=9)
+    asked = found_with(read_notes(path), other)
+    export_workflow(load_workflow(path), tmp_path / "out", facts=read_facts(path), executor=asked)
+    answering, card = ((tmp_path / "out" / f).read_text() for f in ("answer.py", "README.md"))
+    assert "os.environ.get(\"W4S_MODEL\", 'big')" in answering
+    assert "os.environ.get(\"OPENAI_BASE_URL\") or 'http://host/v1'" in answering
+    assert "model=MODEL, max_tokens=512, reasoning_effort='low')" in answering
+    for row in ("| max tokens | 512 |", "| endpoint | http://host/v1 |", "| benchmark | adder |"):
+        assert card.count(row) == 1
+    assert "Agent(OpenAI(base_url='http://host/v1'), model='big', max_tokens=512, " in card
 
 
 def test_a_workflow_without_results_has_no_figures(tmp_path: Path) -> None:

@@ -34,10 +34,18 @@ class Agent:
     `calls`, `prompt_tokens` and `completion_tokens` count what it used.
     """
 
-    def __init__(self, client: openai.OpenAI, *, model: str, max_tokens: int = 2048) -> None:
+    def __init__(
+        self,
+        client: openai.OpenAI,
+        *,
+        model: str,
+        max_tokens: int = 2048,
+        reasoning_effort: str | None = None,
+    ) -> None:
         self._client = client
         self._model = model
         self._max_tokens = max_tokens
+        self._more = {} if reasoning_effort is None else {"reasoning_effort": reasoning_effort}
         self._refused: set[str] = set()
         self.calls = 0
         self.prompt_tokens = 0
@@ -150,6 +158,7 @@ class Agent:
             "temperature": temperature,
             "max_tokens": most,
             "n": wanted,
+            **self._more,
         }
         if keys is not None:
             body["response_format"] = {"type": "json_object"}

@@ -6,7 +6,6 @@ Says only what is known: figures come from the results beside the workflow, wher
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -16,12 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from w4s.config import ExecutorParams
 from w4s.errors import DataError
+from w4s.export.notes import call_settings, executor_notes, read_notes
 from w4s.llm.endpoint import EMBEDDED_MODEL
 from w4s.llm.totals import TOKENS_OF_A_PRICE
-from w4s.report.rows import ResultRow
+from w4s.report.rows import ResultRow, markdown_table
 
-_NOTE = re.compile(r"# (?P<key>\S(?: ?\S)*?)  +(?P<value>\S.*)")
-_LEFT_OUT = ("run", "executor")  # said elsewhere in the card
 _ROWS = TypeAdapter(list[ResultRow])
 
 
@@ -39,29 +37,30 @@ def read_facts(workflow: Path) -> Facts:
 
     Raises DataError for results that cannot be read.
     """
-    notes: dict[str, str] = {}
-    for line in workflow.read_text(encoding="utf-8").splitlines():
-        match = _NOTE.fullmatch(line)
-        if match is None:
-            break
-        notes[match["key"]] = match["value"]
+    notes = read_notes(workflow)
     written = date.fromtimestamp(workflow.stat().st_mtime)
     return Facts(notes, _result(workflow, notes.get("benchmark")), written)
 
 
 def card(name: str, facts: Facts, *, entry_point: str, executor: ExecutorParams) -> str:
     """Return the card as Markdown; `entry_point` is the workflow's function."""
+    asked = executor_notes(executor)
     rows = [
-        ("executor", executor.model),
+        *asked.items(),
         ("workflow written", facts.written.isoformat()),
-        *((key, value) for key, value in facts.notes.items() if key not in _LEFT_OUT),
+        *((key, value) for key, value in facts.notes.items() if key not in {"run", *asked}),
         *_figures(facts.result, executor),
     ]
-    table = "".join(f"| {key} | {value} |\n" for key, value in rows)
+    table = markdown_table([("", ""), *rows])
     measured = "" if facts.result else "\nNo test result lies beside the workflow.\n"
     if executor.model == EMBEDDED_MODEL:
         measured += _EMBEDDED
-    return _CARD.format(name=name, table=table, measured=measured, entry_point=entry_point)
+    client = f"OpenAI(base_url={asked['endpoint']!r})" if "endpoint" in asked else "OpenAI()"
+    model = "..." if executor.model == EMBEDDED_MODEL else executor.model
+    example = f"Agent({client}, model={model!r}, {call_settings(executor)})"
+    return _CARD.format(
+        name=name, table=table, measured=measured, entry_point=entry_point, agent=example
+    )
 
 
 def _result(workflow: Path, benchmark: str | None) -> ResultRow | None:
@@ -111,8 +110,6 @@ _CARD = """\
 A workflow that w4s (Weak-for-Strong Harnessing, arXiv 2504.04785) found: `workflow.py`, a Python
 function that calls a language model to answer a question.
 
-| | |
-| --- | --- |
 {table}{measured}
 ## Use
 
@@ -126,7 +123,7 @@ From Python:
     from runtime.agent import Agent, answer_of
     from workflow import {entry_point}
 
-    agent = Agent(OpenAI(), model="...")
+    agent = {agent}
     print(answer_of({entry_point}, agent, "QUESTION"))
 
 ## Safety

@@ -9,6 +9,7 @@ from pathlib import Path
 from w4s.config import ExecutorParams
 from w4s.errors import ConfigError
 from w4s.export.card import Facts, card
+from w4s.export.notes import call_settings, executor_notes
 from w4s.files import atomic_folder, atomic_write_text
 from w4s.llm.endpoint import EMBEDDED_MODEL
 from w4s.parsing import ENTRY_POINTS
@@ -44,9 +45,12 @@ def main() -> None:
         sys.exit('usage: python answer.py "QUESTION" [...]')
     if not MODEL:
         sys.exit("W4S_MODEL is not set: name the model to ask.")
-    client = OpenAI(api_key=os.environ.get("OPENAI_API_KEY", "none"))
+    client = OpenAI(
+        api_key=os.environ.get("OPENAI_API_KEY", "none"),
+        base_url=os.environ.get("OPENAI_BASE_URL") or {base_url!r},
+    )
     for question in sys.argv[1:]:
-        agent = Agent(client, model=MODEL, max_tokens={max_tokens})
+        agent = Agent(client, model=MODEL, {settings})
         try:
             print(answer_of({entry_point}, agent, question))
         except (OpenAIError, RuntimeError) as error:
@@ -72,7 +76,10 @@ def export_workflow(
     files = {
         "workflow.py": workflow.code,
         "answer.py": _ANSWER.format(
-            entry_point=entry_point, model=model, max_tokens=executor.max_tokens
+            entry_point=entry_point,
+            model=model,
+            base_url=executor_notes(executor).get("endpoint"),
+            settings=call_settings(executor),
         ),
         "requirements.txt": "openai>=1.50\n",
         "README.md": card(workflow.name, facts, entry_point=entry_point, executor=executor),
