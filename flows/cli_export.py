@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -64,6 +65,9 @@ def serve_workflow(workflow: str, *, host: str, port: int, options: Options) -> 
             await uvicorn.Server(config).serve(sockets=[listening])
 
     with listening:
+        # a service manager's way to say Ctrl-C, which shells keep from what runs in the background
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             asyncio.run(serve())
         except KeyboardInterrupt:  # uvicorn has ended what was running and passes it on

@@ -7,12 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.endpoint import ScriptedEndpoint
+from tests.endpoint import ScriptedEndpoint, Step
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -74,12 +79,29 @@ def test_a_port_in_use_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_serve_answers_over_http_and_ends_with_ctrl_c(folder: Path) -> None:
-    """The real sandbox, the real engine, a scripted executor behind it."""
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_serve_answers_over_http_and_ends_with_ctrl_c(folder: Path, stop: signal.Signals) -> None:
+    """The real sandbox, the real engine, a scripted executor behind it.
+
+    A service manager's signal ends it as well as Ctrl-C, and requests in flight get a reply.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with ScriptedEndpoint(answer=lambda body, index: "It is 42.") as endpoint:
+
+    def ask(question: str) -> tuple[int, str]:
+        body = {"messages": [{"role": "user", "content": question}]}
+        address = f"http://127.0.0.1:{port}/v1/chat/completions"
+        try:
+            with urllib.request.urlopen(address, json.dumps(body).encode(), timeout=60) as reply:
+                return reply.status, json.load(reply)["choices"][0]["message"]["content"]
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.load(refused)["error"]["code"]
+
+    def script(_: int, body: Mapping[str, Any]) -> Step:
+        return Step(latency_seconds=60.0 if "slowly" in body["messages"][-1]["content"] else 0.0)
+
+    with ScriptedEndpoint(script, answer=lambda body, index: "It is 42.") as endpoint:
         arguments = ("serve", "--workflow", "direct", "--port", str(port))
         serving = subprocess.Popen(
             command(*arguments, "--set", "executor.model=big"),
@@ -92,16 +114,16 @@ def test_serve_answers_over_http_and_ends_with_ctrl_c(folder: Path) -> None:
             assert serving.stderr is not None
             first = serving.stderr.readline()
             assert re.search(rf"model 'direct' at http://127\.0\.0\.1:{port}/v1", first)
-            body = {"messages": [{"role": "user", "content": "6 * 7?"}]}
-            request = urllib.request.Request(
-                f"http://127.0.0.1:{port}/v1/chat/completions", json.dumps(body).encode()
-            )
-            with urllib.request.urlopen(request, timeout=60) as reply:
-                answered = json.load(reply)
-            assert answered["choices"][0]["message"]["content"] == "42"
-            serving.send_signal(signal.SIGINT)
-            _, rest = serving.communicate(timeout=30)
-            assert "Traceback" not in rest
+            assert ask("6 * 7?") == (200, "42")
+            with ThreadPoolExecutor() as pool:
+                late = pool.submit(ask, "6 * 7, slowly?")
+                while endpoint.counters.in_flight == 0:
+                    time.sleep(0.01)
+                serving.send_signal(stop)
+                assert late.result(60) == (503, "server_stopping")
+            _, rest = serving.communicate(timeout=60)
+            assert rest.endswith("w4s serve: stopped\n")
+            assert (serving.returncode, "Traceback" in rest) == (0, False)
         finally:
             serving.kill()
             serving.wait()
