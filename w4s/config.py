@@ -7,9 +7,9 @@ Reads and checks; it neither applies parameters nor fills in what the environmen
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from w4s.config_errors import explain_invalid
 from w4s.config_layers import lay_over
@@ -20,6 +20,17 @@ class Section(BaseModel):
     """A part of the parameters: frozen, finite, unknown keys forbidden."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+
+def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value!r} is there more than once")
+    return values
+
+
+# what is named twice would be run, or counted, twice: two searches that are one have no spread
+_EACH_ONCE = AfterValidator(_each_once)
 
 
 class BenchmarkParams(Section):
@@ -153,7 +164,7 @@ class TrainParams(Section):
     Without objectives nothing is trained: searches use the starting policy alone.
     """
 
-    objectives: tuple[Objective, ...]
+    objectives: Annotated[tuple[Objective, ...], _EACH_ONCE]
     temperature: float = Field(gt=0)
     epochs: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
@@ -178,15 +189,15 @@ class SearchParams(Section):
     turns: int = Field(gt=0)
     corrections: int = Field(ge=0)
     temperature: float = Field(gt=0)
-    seeds: tuple[int, ...] = Field(min_length=1)
-    rivals: tuple[Rival, ...] = ()
+    seeds: Annotated[tuple[int, ...], _EACH_ONCE] = Field(min_length=1)
+    rivals: Annotated[tuple[Rival, ...], _EACH_ONCE] = ()
     budget: BudgetParams = Field(default_factory=BudgetParams)
 
 
 class EvaluateParams(Section):
     """Baselines of the final test, and candidates sampled of each policy to compare them."""
 
-    baselines: tuple[str, ...]
+    baselines: Annotated[tuple[str, ...], _EACH_ONCE]
     first_candidates: int = Field(ge=0)
 
 
@@ -196,8 +207,10 @@ class ExperimentParams(Section):
     An executor is MODEL, MODEL@BASE_URL, `embedded` or `policy`, as in `w4s transfer`.
     """
 
-    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
-    turns: tuple[int, ...] = Field(default=(1, 2, 3, 4), min_length=1)
+    seeds: Annotated[tuple[int, ...], _EACH_ONCE] = Field(default=(0, 1, 2), min_length=1)
+    turns: Annotated[tuple[Annotated[int, Field(gt=0)], ...], _EACH_ONCE] = Field(
+        default=(1, 2, 3, 4), min_length=1
+    )
     executors: tuple[str, ...] = ()
 
 

@@ -73,6 +73,35 @@ def test_longer_windows_play_about_as_many_turns_and_get_room() -> None:
     assert {one.search.iterations for one in made} == {given.search.iterations}
 
 
+@pytest.mark.parametrize(("episodes", "windows"), [(2, 1), (20, 5), (3, 2)])
+def test_every_window_length_collects_about_as_many_turns(episodes: int, windows: int) -> None:
+    """Where a window is an episode already, there are fewer episodes: no T sees twice the data."""
+    sizes = (f"collect.episodes={episodes}", f"collect.windows={windows}", "collect.turns=2")
+    given = params(None, *sizes)
+    made = [vary(given, v.changes).collect for v in EXPERIMENTS["turns"].variants(given)]
+    turns = {one.turns: one.episodes * one.windows * one.turns for one in made}
+    assert turns[2] == episodes * windows * 2
+    assert all(abs(count - turns[2]) < turn for turn, count in turns.items())
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("experiments.turns=[0]", "greater than 0"),
+        ("experiments.turns=[2,2]", "experiments.turns: Value error, 2 is there more than once"),
+        ("experiments.seeds=[1,0,1]", "1 is there more than once"),
+        ("search.seeds=[0,0]", "0 is there more than once"),
+        ("search.rivals=[adas,adas]", "'adas' is there more than once"),
+        ("evaluate.baselines=[direct,direct]", "'direct' is there more than once"),
+        ("train.objectives=[rwr,rwr]", "'rwr' is there more than once"),
+    ],
+)
+def test_what_is_named_twice_is_refused(setting: str, said: str) -> None:
+    """One search that is told as two has no spread; a T of 0 is no window."""
+    with pytest.raises(ConfigError, match=said):
+        params(None, setting)
+
+
 def test_experiments_differ_from_a_run_only_where_they_say() -> None:
     """So that what a run has computed is found: the rest of the parameters is untouched."""
     given = params()

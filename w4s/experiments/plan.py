@@ -134,13 +134,16 @@ def _turns(params: Params) -> tuple[Variant, ...]:
 
 
 def _window_of(turns: int, params: Params) -> Changes:
-    """Keep an episode's turns about as many; a longer window gets room for its further turns."""
+    """Keep the turns of collection about as many; give longer windows room for their turns."""
     collect, policy = params.collect, params.policy
+    played = collect.windows * collect.turns
+    windows = max(1, round(played / turns))
     more = max(0, turns - params.search.turns) * (policy.action_tokens + _FEEDBACK_TOKENS)
     return {
         "collect": {
             "turns": turns,
-            "windows": max(1, round(collect.windows * collect.turns / turns)),
+            "windows": windows,
+            "episodes": max(1, round(collect.episodes * played / (windows * turns))),
         },
         "search": {"turns": turns, "rivals": ()},
         "policy": {"prompt_tokens": policy.prompt_tokens + more},
