@@ -120,6 +120,24 @@ def test_the_tree_tells_what_became_of_earlier_changes() -> None:
     assert all(state.endswith(states[0][-40:]) for state in told)
 
 
+def test_a_tree_with_little_room_tells_of_the_newest_changes_alone() -> None:
+    """Where even those do not fit the policy sees the workflow, and the search goes on."""
+    replies = [reply_with(WRONG, analysis=f"Change{i} " + 30 * "very ") for i in range(8)]
+
+    def told(tokens: int) -> list[tuple[Message, ...]]:
+        proposer = adder_proposer(replies)
+        budget = replace(proposer.environment.budget, tokens=tokens)
+        proposer = replace(proposer, environment=replace(proposer.environment, budget=budget))
+        asyncio.run(get_search("aflow")(proposer, example=WRONG, plan=SearchPlan(8, 2), draw=DRAW))
+        return shown_states(proposer)
+
+    with_room = told(10_000)
+    assert max(state[-1].content.count("- not better") for state in with_room) > 1
+    tight = told(_words(with_room[0]) + 30)
+    assert len(tight) == 8
+    assert {state[-1].content.count("- not better") for state in tight} == {0, 1}
+
+
 def test_the_selection_follows_the_papers_rule() -> None:
     """λ = 0.2 of uniform, the rest softmax with α = 0.4 of percentages."""
     even = mixed_probabilities([0.5, 0.5])

@@ -2,8 +2,9 @@
 
 After Zhang et al., "AFlow: Automating Agentic Workflow Generation", arXiv 2410.10762: the pool
 holds the initial workflow and the best others; the policy sees the chosen one with its case
-studies and with what became of earlier changes to it. Every candidate is evaluated once, as in
-all searches here (AFlow averages five runs).
+studies and with what became of earlier changes to it. As in all searches here every candidate is
+evaluated once (AFlow averages five runs), and a search has its number of candidates (AFlow may stop
+early, where the best ones have not changed for some rounds).
 
 Paper and public code agree on the rule and differ in its constants: λ = 0.2 and α = 0.4 in the
 paper, 0.3 and 0.2 in the code. Here they are the paper's. The paper does not say on which scale its
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from w4s.environment import Environment, State
+from w4s.errors import ConfigError
 from w4s.prompts.state import Attempt, PromptBudget, window_state
 from w4s.prompts.texts import TEXTS
 from w4s.proposals import Proposer
@@ -32,6 +34,7 @@ NAME = "aflow"
 POOL = 4  # the initial workflow and the three best others, as in the authors' code
 UNIFORM_SHARE = 0.2  # λ
 SHARPNESS = 0.4  # α, for accuracies in percent
+_HEADING = "# Changes tried on this workflow: try another one"
 _CHANGE_CHARACTERS = 240
 _EXPERIENCE = 6  # most changes that a state tells of, the newest
 
@@ -94,32 +97,37 @@ def mixed_probabilities(accuracies: Sequence[float]) -> list[float]:
 
 
 def _state(environment: Environment, tree: Sequence[Node], chosen: int) -> State:
+    """Show a node with what became of changes to it: of these the oldest go where room is short."""
     node = tree[chosen]
-    experience = _experience(tree, chosen)
     budget = environment.budget
-    messages = window_state(
-        description=environment.benchmark.description,
-        attempts=(node.attempt,),
-        budget=_leaving_room(budget, experience),
-    )
+    lines = _experience(tree, chosen)
+    while True:
+        told = "\n".join([_HEADING, *lines, "", ""]) if lines else ""
+        try:
+            messages = window_state(
+                description=environment.benchmark.description,
+                attempts=(node.attempt,),
+                budget=_leaving_room(budget, told),
+            )
+            break
+        except ConfigError:
+            if not lines:
+                raise
+            lines = lines[1:]
     ask = TEXTS[budget.wording].ask
-    content = f"{messages[-1].content.removesuffix(ask)}{experience}{ask}"
-    told = (*messages[:-1], Message("user", content))
-    return State(told, (node.accuracy,), node.attempt)
+    content = f"{messages[-1].content.removesuffix(ask)}{told}{ask}"
+    return State((*messages[:-1], Message("user", content)), (node.accuracy,), node.attempt)
 
 
-def _experience(tree: Sequence[Node], chosen: int) -> str:
-    """Return what became of the changes made to a node, for the policy; "" where none was."""
+def _experience(tree: Sequence[Node], chosen: int) -> list[str]:
+    """Return a line for each of the newest changes made to a node, oldest first."""
     before = tree[chosen].accuracy
     children = [node for node in tree if node.parent == chosen][-_EXPERIENCE:]
-    if not children:
-        return ""
-    lines = [
+    return [
         f"- {'better' if node.accuracy > before else 'not better'}, {before:.2f} -> "
         f"{node.accuracy:.2f}: {_shortened(node.change)}"
         for node in children
     ]
-    return "\n".join(["# Changes tried on this workflow: try another one", *lines]) + "\n\n"
 
 
 def _shortened(change: str) -> str:
