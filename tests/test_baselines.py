@@ -101,6 +101,31 @@ def test_a_program_that_fails_the_public_tests_is_passed_over() -> None:
     assert answers(cases) == [right, wrong, wrong]
 
 
+def test_code_without_a_fence_is_run() -> None:
+    """The value of `solution()` is the answer, and not the last number of its text."""
+    code = "def solution():\n    return 40 + 2"
+    replies = (code, f"```python\n{code}\n```", "It is 42.")
+    cases = [Case("code_generation", name, (r,)) for name in ("gsm8k", "drop") for r in replies[:2]]
+    assert answers([*cases, Case("code_generation", "gsm8k", replies[2:])]) == ["42"] * 5
+
+
+def test_no_baseline_sends_an_empty_turn_of_the_assistant() -> None:
+    """A model may refuse or say nothing; endpoints refuse a message that holds nothing."""
+    executor = FakeExecutor(lambda request, _: '{"correct": "False"}' if request.json_keys else "")
+
+    async def run() -> None:
+        async with ProcessSandbox() as sandbox:
+            bench = replace(fake_workbench(executor), sandbox=sandbox)
+            for name in builtin_workflows():
+                code = baseline(name, benchmark="gsm8k").code
+                await run_workflow(code, "the task", workbench=bench, draw=name, seed=0)
+
+    asyncio.run(run())
+    sent = [message.content for request, _ in executor.asked for message in request.messages]
+    assert len(sent) > len(builtin_workflows())
+    assert all(sent)
+
+
 @pytest.mark.parametrize("name", builtin_workflows())
 def test_numbers_are_read_as_the_files_say(name: str) -> None:
     """What the embedded suite runs is the file itself; the other forms are programs too."""

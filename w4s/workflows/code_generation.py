@@ -19,6 +19,7 @@ def workflow(agent: Any, task: str) -> dict[str, Any]:
         instructions="Write Python code for the question.",
     )[0]
     try:
-        return {"answer": str(agent.execute_code(agent.extract_code_block(reply, "solution")))}
+        code = agent.extract_code_block(reply, "solution") or reply  # it may come without a fence
+        return {"answer": str(agent.execute_code(code))}
     except RuntimeError:  # the code failed; its text may still hold an answer
         return {"answer": agent.extract_answer_str(reply)}

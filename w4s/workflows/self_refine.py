@@ -25,7 +25,7 @@ def workflow(agent: Any, task: str) -> dict[str, Any]:
         answer = agent.call_llm(
             messages=[
                 {"role": "user", "content": task},
-                {"role": "assistant", "content": answer},
+                {"role": "assistant", "content": answer or "(no answer)"},  # "" is no turn
                 {"role": "user", "content": f"{review['feedback']}\nCorrect the solution."},
             ],
             temperature=0.0,
