@@ -25,7 +25,7 @@ from w4s.benchmarks.registry import get_benchmark
 from w4s.benchmarks.split_files import MANIFEST, split_folder
 from w4s.benchmarks.splits import make_splits, write_splits
 from w4s.config import Params
-from w4s.errors import ConfigError
+from w4s.errors import ConfigError, EndpointError
 from w4s.evaluation import Workbench
 from w4s.files import atomic_folder, atomic_write_text
 from w4s.final_test import run_test
@@ -122,7 +122,8 @@ async def run_transfer(
 ) -> list[TransferRow]:
     """Fill the matrix, executor by executor, and write it to the workspace.
 
-    Splits that are not there yet are prepared with the sizes of the parameters.
+    Splits that are not there yet are prepared with the sizes of the parameters. An executor that
+    cannot be asked leaves its cells empty; once the others are done, EndpointError tells of it.
     """
     for benchmark in plan.benchmarks:
         _prepare(context, benchmark)
@@ -130,14 +131,23 @@ async def run_transfer(
     context.progress.stage(FOLDER, cells)
     opening = open_bench or _opening(context)
     rows: list[TransferRow] = []
+    troubles: list[str] = []
     for executor in plan.executors:
         params = with_executor(context.params, executor)
-        async with opening(params) as workbench:
-            for benchmark in plan.benchmarks:
-                for workflow in plan.workflows:
-                    row = await _cell(context, workflow, executor, benchmark, workbench)
-                    rows.append(row)
-    write_transfer(context, rows)
+        try:
+            async with opening(params) as workbench:
+                for benchmark in plan.benchmarks:
+                    for workflow in plan.workflows:
+                        row = await _cell(context, workflow, executor, benchmark, workbench)
+                        rows.append(row)
+        except EndpointError as error:
+            context.progress.item(executor.label, "cannot be asked", cached=False)
+            troubles.append(f"{executor.label}: {error}")
+    if rows:
+        folder = write_transfer(context, rows)
+        troubles += [f"The matrix without what is missing: {folder}"] if troubles else []
+    if troubles:
+        raise EndpointError("\n".join(troubles))
     return rows
 
 

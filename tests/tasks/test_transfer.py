@@ -94,6 +94,8 @@ def run(folder: Path, workflows: dict[str, str], executors: list[str]) -> tuple[
 
     @asynccontextmanager
     async def opening(chosen: Params) -> AsyncIterator[Workbench]:
+        if chosen.executor.model == "down":
+            raise EndpointError("has not answered")
         executor = FakeExecutor(answer=lambda request, draw: chosen.executor.model)
         yield Workbench(executor, FakeSandbox(), Limits(), CallLimits(8, 1000, 50), Limits())
 
@@ -137,6 +139,19 @@ def test_the_matrix_is_written_and_tracked(tmp_path: Path) -> None:
     tracker = cast(FakeTracker, context.tracker)
     assert [one["transfer/accuracy"] for one in tracker.runs.values()] == [1.0, 0.0]
     assert tracker.artifacts == [folder]
+
+
+def test_an_executor_that_is_down_does_not_take_the_others_cells(tmp_path: Path) -> None:
+    """The matrix is written without it, and the error says whose cells are missing."""
+    with pytest.raises(EndpointError, match=r"^down: has not answered\nThe matrix without"):
+        run(tmp_path, {"asks": ASKS}, ["7", "down", "8"])
+    text = (tmp_path / "out" / "transfer" / "transfer.csv").read_text()
+    assert [line["executor"] for line in csv.DictReader(io.StringIO(text))] == ["7", "8"]
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    with pytest.raises(EndpointError, match=r"^down: has not answered$"):
+        run(alone, {"asks": ASKS}, ["down"])
+    assert not (alone / "out" / "transfer").exists()
 
 
 def test_executors_are_named_by_model_and_address() -> None:
