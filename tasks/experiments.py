@@ -18,7 +18,7 @@ from w4s.experiments.cells import Cell
 from w4s.experiments.lines import Line, make_lines
 from w4s.experiments.pictures import draw_experiment
 from w4s.experiments.plan import BEST_EXAMPLE, Experiment
-from w4s.experiments.tables import curve_rows, curves_csv, lines_csv, markdown
+from w4s.experiments.tables import chance, curve_rows, curves_csv, lines_csv, markdown
 from w4s.files import atomic_folder, atomic_write_text
 from w4s.final_test import TestResult
 from w4s.llm.open import known_prices
@@ -119,6 +119,7 @@ def make_cell(
             curve=_curve(search),
             run_id=run_id,
             step=1 if search is None else search_curve(search.result).step,
+            failures=result.failures,
         )
         _log(context, cell, method, result)
     return cell
@@ -172,6 +173,7 @@ def _log(context: Context, cell: Cell, method: Method, result: TestResult) -> No
         "accuracy": result.accuracy,
         "low": result.interval.low,
         "high": result.interval.high,
+        "failures": result.failures,
         "validation_accuracy": cell.validation,
         "calls": cell.usage.calls,
         "tokens": cell.usage.tokens,
@@ -207,7 +209,9 @@ def _first_candidates(comparisons: dict[str, Any]) -> str:
             text += f"| {policy} | {_interval(mean, '.3f')} | {one['broken'][policy]} | "
             gain = gains.get(policy)
             text += (
-                f"{_interval(gain, '+.3f')} | {gain['p_value']:.3f} |\n" if gain else "– | – |\n"
+                f"{_interval(gain, '+.3f')} | {chance(gain['p_value'])} |\n"
+                if gain
+                else "– | – |\n"
             )
     return text
 

@@ -143,6 +143,20 @@ def test_the_markdown_shows_gap_interval_and_runs_and_no_empty_column() -> None:
     assert "Difference: the rwr minus this method" in text
 
 
+def test_questions_without_an_answer_are_told() -> None:
+    """A workflow that passes a limit scores nothing; the table says so, where it happened."""
+    cells = [
+        replace(cell("direct", (0.0, 1.0, 1.0, 1.0), benchmark="a"), failures=1),
+        cell("direct", (0.0, 1.0), benchmark="b"),
+        replace(cell("rwr", (1.0,) * 4, benchmark="a", seed=0), failures=2),
+        replace(cell("rwr", (1.0,) * 4, benchmark="a", seed=1), failures=0),
+    ]
+    lines = make_lines(cells, TABLE, seed=0)
+    assert [line.failed for line in lines] == [1 / 6, 1 / 4, 0, 2 / 8]
+    assert "| 25.0% |" in markdown(TABLE, lines, [], "the rwr")
+    assert "| failed |" not in markdown(TABLE, make_lines(cells[1:2], TABLE, seed=0), [], "it")
+
+
 def test_the_csv_holds_every_figure_and_whole_run_ids() -> None:
     """One line for each line of the table."""
     cells = [cell("direct", (0.0, 1.0)), cell("rwr", (1.0, 1.0), seed=0, validation=0.9)]

@@ -18,10 +18,11 @@ from w4s.experiments.cells import Cell
 from w4s.experiments.plan import EXPERIMENTS
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+_MEAN = {"estimate": 0.2, "low": 0.1, "high": 0.3, "level": 0.95}
 FIRST = {
-    "mean": {"warm_start": {"estimate": 0.2, "low": 0.1, "high": 0.3, "level": 0.95}},
-    "minus warm_start": {},
-    "broken": {"warm_start": 1},
+    "mean": {"warm_start": _MEAN, "rwr": _MEAN},
+    "minus warm_start": {"rwr": {**_MEAN, "p_value": 0.0001}},
+    "broken": {"warm_start": 1, "rwr": 0},
 }
 
 
@@ -84,4 +85,5 @@ def test_every_experiment_leaves_tables_a_picture_and_its_cells(tmp_path: Path, 
     text = (folder / "table.md").read_text()
     assert experiment.question in text
     assert ("First candidates" in text) == experiment.first_candidates
+    assert ("+0.200 [+0.100, +0.300] | <0.001 |" in text) == experiment.first_candidates
     assert (folder / "curves.csv").exists() == (name == "learning-curve")

@@ -16,7 +16,7 @@ class Cell:
     `validation` is the accuracy by which the workflow was chosen, `curve` the best validation
     accuracy before and after each iteration of `step` candidates. `usage` is the test's,
     `search_usage` that of finding the workflow; USD are None where no price is known. `run_id` is
-    MLflow's.
+    MLflow's. `failures` counts the problems without an answer.
     """
 
     variant: str
@@ -36,6 +36,7 @@ class Cell:
     curve: tuple[float, ...]
     run_id: str
     step: int = 1
+    failures: int = 0
 
     @property
     def accuracy(self) -> float:

@@ -34,6 +34,7 @@ class Line:
     `deviation` is the sample deviation of the accuracy over `seeds` searches. `versus` is the
     reference minus this method on the same problems, `mcnemar` the exact p where every score is
     right or wrong. Calls, tokens, USD are of one question; those of the search of one search.
+    `failed` is the share of questions without an answer.
     """
 
     variant: str
@@ -50,6 +51,7 @@ class Line:
     validation: float | None
     calls: float
     tokens: float
+    failed: float
     usd: float | None
     seconds: float
     search_calls: float
@@ -149,6 +151,7 @@ def _group(cells: Sequence[Cell], *, seed: int) -> _Group:
         validation=_mean_of([cell.validation for cell in cells]),
         calls=sum(cell.usage.calls for cell in cells) / asked,
         tokens=sum(cell.usage.tokens for cell in cells) / asked,
+        failed=sum(cell.failures for cell in cells) / asked,
         usd=_scaled(_mean_of([cell.usd for cell in cells]), 1 / problems),
         seconds=_mean([cell.seconds for cell in cells]),
         search_calls=_mean([cell.search_usage.calls for cell in cells]),
@@ -187,6 +190,7 @@ def _pool(
         validation=_weighted(lines, [line.validation for line in lines]),
         calls=_weighted(lines, [line.calls for line in lines]) or 0.0,
         tokens=_weighted(lines, [line.tokens for line in lines]) or 0.0,
+        failed=_weighted(lines, [line.failed for line in lines]) or 0.0,
         usd=_weighted(lines, [line.usd for line in lines]),
         seconds=sum(line.seconds for line in lines),
         search_calls=_mean([line.search_calls for line in lines]),

@@ -19,11 +19,13 @@ _IDS = 3  # most of one line
 _LEGEND = """\
 Accuracy: on the held-out problems, with a 95 % interval over the problems (Wilson's where every
 score is right or wrong, else the bootstrap's); several searches are averaged, and ± is their sample
-deviation. Validation: the accuracy by which the workflow was chosen; gap: validation minus test.
+deviation. Failed: questions on which the workflow broke, passed a limit or got no reply; they count
+as wrong. Validation: the accuracy by which the workflow was chosen; gap: validation minus test.
 Difference: {reference} minus this method on the same problems, paired bootstrap interval and p;
 over several benchmarks the bootstrap resamples within each, as they are no sample of any.
-McNemar: exact p. Nothing is corrected for the number of comparisons. Calls, tokens and USD: of one
-question; those of the search: of one search. Runs: MLflow's ids, in full in table.csv.
+McNemar: exact p. Nothing is corrected for the number of comparisons, and the bootstrap's intervals
+of fewer than twenty problems are somewhat too narrow. Calls, tokens and USD: of one question; those
+of the search: of one search. Runs: MLflow's ids, in full in table.csv.
 """
 
 
@@ -106,6 +108,7 @@ def _figures(line: Line) -> dict[str, Any]:
         "p_mcnemar": line.mcnemar,
         "calls": line.calls,
         "tokens": line.tokens,
+        "failed": line.failed,
         "usd": line.usd,
         "seconds": line.seconds,
         "search_calls": line.search_calls,
@@ -126,14 +129,15 @@ def _texts(line: Line) -> dict[str, str]:
         "method": line.label,
         "accuracy [95 %]": f"{line.accuracy:.2f}{spread} [{line.low:.2f}, {line.high:.2f}]",
         "problems": f"{line.problems:,}",
+        "failed": f"{line.failed:.1%}" if line.failed else NONE,
         "searches": str(line.seeds) if line.seeds > 1 else NONE,
         "validation": _number(line.validation, ".2f"),
         "gap": _number(line.gap, "+.2f"),
         "difference [95 %]": NONE
         if versus is None
         else f"{versus.estimate:+.2f} [{versus.low:+.2f}, {versus.high:+.2f}]",
-        "p": _chance(versus.p_value if versus else None),
-        "McNemar": _chance(line.mcnemar),
+        "p": chance(versus.p_value if versus else None),
+        "McNemar": chance(line.mcnemar),
         "calls": f"{line.calls:.1f}",
         "tokens": f"{line.tokens:,.0f}",
         "USD": _number(line.usd, ".6f"),
@@ -163,7 +167,8 @@ def _curve_texts(row: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _chance(p_value: float | None) -> str:
+def chance(p_value: float | None) -> str:
+    """Return a p-value as a cell: it is never 0."""
     return "<0.001" if p_value is not None and p_value < 0.001 else _number(p_value, ".3f")
 
 

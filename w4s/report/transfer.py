@@ -35,7 +35,10 @@ def transfer_markdown(rows: Sequence[TransferRow]) -> str:
     """Return a table for each workflow: a row an executor, a column a benchmark."""
     workflows = dict.fromkeys(row.workflow for row in rows)
     tables = [_table(name, [row for row in rows if row.workflow == name]) for name in workflows]
-    legend = "Test accuracy [95 % interval]; calls, tokens and USD of one question.\n"
+    legend = (
+        "Test accuracy [95 % interval]; calls, tokens and USD of one question. Failed: questions "
+        "without an answer, which count as wrong.\n"
+    )
     return "\n".join([legend, *tables])
 
 
@@ -61,7 +64,8 @@ def _table(workflow: str, rows: Sequence[TransferRow]) -> str:
 def _cell(row: TransferRow) -> str:
     calls, tokens = row.calls / row.problems, row.tokens / row.problems
     usd = "" if row.usd is None else f", {row.usd / row.problems:.6f} USD"
+    failed = f", {row.failures} failed" if row.failures else ""
     return (
         f"{row.accuracy:.2f} [{row.low:.2f}, {row.high:.2f}]; {calls:.1f} calls, {tokens:.0f} "
-        f"tokens{usd}"
+        f"tokens{usd}{failed}"
     )
