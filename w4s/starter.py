@@ -19,7 +19,7 @@ _ITEMS = ("pens", "cups", "books", "chairs", "stamps", "lamps")
 
 _TASK = """\
 # A task of your own: what `w4s check` reads and `w4s search --task` works on.
-data: data.csv          # or .jsonl, or hub:OWNER/NAME[@REVISION][:CONFIG]:SPLIT; columns question and answer
+data: data.csv          # or .jsonl, or hub:OWNER/NAME:SPLIT; columns question and answer
 description: >-         # for the policy: what is asked, and which form an answer has
   Add up items in a short story. The answer is a whole number.
 scorer: numeric         # exact, numeric, multiple_choice, contains, f1, json, unit_tests, judge,
