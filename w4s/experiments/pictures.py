@@ -35,7 +35,8 @@ def draw_experiment(
         case "turns":
             draw_steps(path, _by_turns(_together(lines), turns), across="T", up=_ACCURACY)
         case "methods" | "transfer":
-            draw_intervals(path, _panels(lines), across=_ACCURACY)
+            references = {_label(line) for line in lines if line.versus is None}
+            draw_intervals(path, _panels(lines), across=_ACCURACY, strong=references)
 
 
 def _together(lines: Sequence[Line]) -> list[Line]:
@@ -56,9 +57,12 @@ def _panels(lines: Sequence[Line]) -> dict[str, dict[str, Point]]:
     """Return a panel for each benchmark, and for all of them together."""
     panels: dict[str, dict[str, Point]] = {}
     for line in lines:
-        label = f"{line.label}, {line.variant}" if line.variant else line.label
-        panels.setdefault(line.benchmark, {})[label] = _point(line)
+        panels.setdefault(line.benchmark, {})[_label(line)] = _point(line)
     return panels
+
+
+def _label(line: Line) -> str:
+    return f"{line.label}, {line.variant}" if line.variant else line.label
 
 
 def _points(lines: Sequence[Line]) -> dict[str, Point]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _DPI = 120
 _ACROSS = "test accuracy (95 % interval)"
 _COLOURS = ("#9aa0a6", "#5f6368", "#f29900", "#1a73e8", "#188038", "#a142f4", "#d93025")
+_PLAIN, _STRONG = "#5f6368", "#1a73e8"
+_STRIPE, _GRID = "#f5f6f7", "#dadce0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +173,17 @@ def draw_steps(path: Path, lines: Mapping[str, Sequence[Point]], *, across: str,
     _save(figure, path)
 
 
-def draw_intervals(path: Path, panels: Mapping[str, Mapping[str, Point]], *, across: str) -> None:
+def draw_intervals(
+    path: Path,
+    panels: Mapping[str, Mapping[str, Point]],
+    *,
+    across: str,
+    strong: Collection[str] = (),
+) -> None:
     """Draw a panel for each name of `panels`: a line for each label, its point and interval.
 
-    For many methods on a few benchmarks, where bars would be thin. Values lie in `Point.up`.
+    For many methods on a few benchmarks, where bars would be thin. Values lie in `Point.up`; the
+    labels in `strong` stand out.
     """
     labels = list(dict.fromkeys(label for panel in panels.values() for label in panel))
     columns = min(len(panels), 4)
@@ -183,7 +192,7 @@ def draw_intervals(path: Path, panels: Mapping[str, Mapping[str, Point]], *, acr
     figure, found = _figure(width=2.4 + 2.4 * columns, height=height, rows=rows, columns=columns)
     flat = list(getattr(found, "flat", [found]))
     for index, (axes, (name, panel)) in enumerate(zip(flat, panels.items(), strict=False)):
-        _draw_intervals(axes, panel, labels)
+        _draw_intervals(axes, panel, labels, strong)
         axes.set_title(name, fontsize=9)
         axes.set_xlabel(across, fontsize=8)
         if index % columns:
@@ -193,15 +202,24 @@ def draw_intervals(path: Path, panels: Mapping[str, Mapping[str, Point]], *, acr
     _save(figure, path)
 
 
-def _draw_intervals(axes: Axes, panel: Mapping[str, Point], labels: Sequence[str]) -> None:
+def _draw_intervals(
+    axes: Axes, panel: Mapping[str, Point], labels: Sequence[str], strong: Collection[str]
+) -> None:
+    for place in range(0, len(labels), 2):  # stripes lead the eye from a label to its point
+        axes.axhspan(place - 0.5, place + 0.5, color=_STRIPE, linewidth=0)
+    axes.grid(axis="x", color=_GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
     for label, point in panel.items():
         place = labels.index(label)
-        colour = _COLOURS[place % len(_COLOURS)]
-        axes.plot([point.low, point.high], [place, place], color=colour, linewidth=1)
-        axes.plot([point.up], [place], "o", color=colour, markersize=4)
+        colour = _STRONG if label in strong else _PLAIN
+        axes.plot([point.low, point.high], [place, place], color=colour, linewidth=1.2)
+        axes.plot([point.up], [place], "o", color=colour, markersize=4.5)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"], fontsize=8)
+    axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.set_xlim(-0.03, 1.03)
+    axes.spines[["top", "right", "left"]].set_visible(False)
 
 
 def _look(index: int) -> dict[str, Any]:
