@@ -24,7 +24,6 @@ _WORKFLOW = "direct"
 _SHOWN = 60
 _ONE_GROUP = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")
 _POINT = re.compile(r"-?[\d,]*\.\d+")  # and no group: "17.5", "0.125", "1,234.500"
-_COMPARED = 1_000  # questions; more would take minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +56,14 @@ def check_sizes(problems: Sequence[Problem], sizes: BenchmarkParams) -> Finding:
     )
 
 
-def all_problems(benchmark: Benchmark) -> list[Problem]:
-    """Return every problem of a benchmark whose size nobody knows.
+def all_problems(benchmark: Benchmark, *, most: int = 10**9) -> list[Problem]:
+    """Return every problem of a benchmark whose size nobody knows, at most `most`.
 
+    A benchmark that makes its problems needs a `most`: it might never run out of them.
     Raises DataError listing the rows that cannot be used.
     """
     try:
-        return benchmark.problems(10**9, seed=0)
+        return benchmark.problems(most, seed=0)
     except TooFewProblems as error:
         return benchmark.problems(error.available, seed=0)
 
@@ -136,11 +136,10 @@ async def check_endpoint(
 
 
 def _alike(problems: Sequence[Problem]) -> str:
-    compared = problems[:_COMPARED]
-    pairs = near_duplicates([item.question for item in compared], threshold=SIMILAR_FROM)
+    pairs = near_duplicates([item.question for item in problems], threshold=SIMILAR_FROM)
     if not pairs:
         return ""
-    one, two = compared[pairs[0].first].id, compared[pairs[0].second].id
+    one, two = problems[pairs[0].first].id, problems[pairs[0].second].id
     return f"; pairs of nearly the same question: {len(pairs)} (most alike: {one} and {two})"
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
+import math
+import random
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,7 @@ from w4s.benchmarks.held_out import load_test
 from w4s.benchmarks.registry import get_benchmark
 from w4s.benchmarks.split_files import load_manifest, load_split
 from w4s.benchmarks.splits import Splits, load_validation, make_splits, write_splits
-from w4s.benchmarks.text import near_duplicates, normalise_question
+from w4s.benchmarks.text import _TOKEN, near_duplicates, normalise_question
 from w4s.errors import DataError, LeakError
 from w4s.types import PrivateProblem, Problem, PublicProblem, Score, TestProblem
 
@@ -240,9 +244,53 @@ def test_a_reworded_story_is_alike() -> None:
     assert [(pair.first, pair.second) for pair in pairs] == [(0, 10)]
 
 
+@given(st.lists(st.text("abcd. 12", max_size=12), min_size=2, max_size=12))
+def test_only_pairs_that_cannot_be_alike_are_left_uncompared(texts: list[str]) -> None:
+    """The pairs are those of comparing all with all by the definition of the measure."""
+    bags = [set(_TOKEN.findall(normalise_question(text))) for text in texts]
+    weight = {
+        token: math.log((1 + len(texts)) / sum(token in bag for bag in bags))
+        for token in set().union(*bags)
+    }
+    alike = {}
+    for one, two in itertools.combinations(range(len(texts)), 2):
+        union = math.fsum(weight[token] for token in bags[one] | bags[two])
+        shared = math.fsum(weight[token] for token in bags[one] & bags[two])
+        if union and shared / union >= 0.8 - 1e-9:
+            alike[one, two] = pytest.approx(shared / union, abs=1e-4)
+    found = near_duplicates(texts, threshold=0.8)
+    assert {(pair.first, pair.second): pair.similarity for pair in found} == alike
+
+
+def test_thousands_of_questions_are_compared_in_seconds() -> None:
+    """A table of all words, or of all pairs, would take gigabytes and minutes."""
+    rng = random.Random(0)
+    texts = [" ".join(f"w{rng.randrange(30_000)}" for _ in range(25)) for _ in range(6_000)]
+    texts.append(f"{texts[7]} indeed")
+    started = time.process_time()
+    pairs = near_duplicates(texts, threshold=0.8)
+    assert [(pair.first, pair.second) for pair in pairs] == [(7, 6_000)]
+    assert time.process_time() - started < 10
+
+
 @pytest.mark.parametrize(
     ("one", "two"),
-    [("5 - 3", "5 + 3"), ("1.5 + 2", "15 + 2"), ("(1 + 2) * 3", "1 + (2 * 3)"), ("-4", "4")],
+    [("5 – 3", "5 − 3"), ("5\u200b - 3", "5 - 3"), ("co\u00adop", "coop"), ("\ufeffA?", "a")],
+)
+def test_signs_that_nobody_sees_make_no_other_question(one: str, two: str) -> None:
+    """What an editor or a spreadsheet makes of a question is the same question."""
+    assert normalise_question(one) == normalise_question(two)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("5 - 3", "5 + 3"),
+        ("1.5 + 2", "15 + 2"),
+        (".5 + 2", "5 + 2"),
+        ("(1 + 2) * 3", "1 + (2 * 3)"),
+        ("-4", "4"),
+    ],
 )
 def test_operators_and_digits_tell_questions_apart(one: str, two: str) -> None:
     """Normalising never drops what changes the answer."""

@@ -70,6 +70,22 @@ def test_check_reads_a_benchmarks_rows_from_the_local_folder(
     assert "test.jsonl:1: column 'answer' does not end in" in capsys.readouterr().out
 
 
+def test_check_draws_what_a_search_takes_of_a_benchmark_that_makes_its_problems(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has no last one, and would be drawn from for hours."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    settings = ("executor.model=big", "benchmarks.private=4", "benchmarks.test=6")
+    options = Options(
+        params=str(folder / "params.yaml"), settings=(*settings, "benchmarks.public=2")
+    )
+    assert not check_task("chain_sum", options=options)
+    said = capsys.readouterr().out
+    assert "ok  data: 12 different questions" in said
+    assert "4 private, 2 public, 6 for the test" in said
+    assert "OPENAI_API_KEY is not set" in said
+
+
 def own_params(folder: Path, *settings: str, task: str, policy: str | None = None) -> Params:
     """The parameters that `w4s search --task` runs with in `folder`."""
     options = Options(params=str(folder / "params.yaml"), settings=settings)
