@@ -6,6 +6,7 @@ import math
 import random
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,6 +87,27 @@ def test_accuracy_of_marks_is_wilson_and_of_parts_is_bootstrap() -> None:
     assert accuracy_interval([0.5, 0.25], seed=3) == bootstrap_interval([0.5, 0.25], seed=3)
 
 
+def test_equal_parts_of_points_have_an_interval_of_some_width() -> None:
+    """Six answers of half a point each do not prove that every answer gets half a point."""
+    interval = accuracy_interval([0.5] * 6, seed=0)
+    assert interval == wilson_interval(3, 6)
+    one = accuracy_interval([0.25], seed=0)
+    assert one.low < 0.1 < 0.25 < 0.6 < one.high
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_equal_methods_are_seldom_called_different(whole: bool) -> None:
+    """Of 400 pairs of equal methods about one in twenty has p < 0.05, whole points or parts."""
+    rng = np.random.default_rng(6)
+    found = []
+    for seed in range(400):
+        first, second = rng.random((2, 40))
+        if whole:
+            first, second = np.round(first), np.round(second)
+        found.append(paired_difference(first, second, seed=seed, resamples=1000).p_value)
+    assert sum(p < 0.05 for p in found) < 0.08 * len(found)
+
+
 def test_paired_difference_sees_what_unpaired_intervals_hide() -> None:
     """A method that solves the same problems and ten more is better with p < 0.01."""
     first = [1.0] * 60 + [0.0] * 40
@@ -139,6 +161,7 @@ def test_mcnemar_survives_thousands_of_problems() -> None:
     second = [0.0, 1.0] * 1500
     assert mcnemar_exact(first, second).p_value == 1.0
     assert mcnemar_exact([1.0] * 3000, [0.0] * 3000).p_value == 0.0
+    assert mcnemar_exact(list(np.array(first)), list(np.array(second))).p_value == 1.0
 
 
 @given(pairs)

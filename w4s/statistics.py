@@ -67,13 +67,16 @@ def wilson_interval(correct: int, total: int, *, level: float = 0.95) -> Interva
     """
     if total <= 0 or not 0 <= correct <= total:
         raise ValueError(f"{correct} of {total} is no share; 0 <= correct <= total, total > 0.")
+    return _wilson(correct / total, total, level=level)
+
+
+def _wilson(share: float, total: int, *, level: float) -> Interval:
     z = NormalDist().inv_cdf(0.5 + _level(level) / 2)
-    share = correct / total
     shrink = 1 + z * z / total
     centre = (share + z * z / (2 * total)) / shrink
     half = z / shrink * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    low = 0.0 if correct == 0 else max(0.0, centre - half)
-    high = 1.0 if correct == total else min(1.0, centre + half)
+    low = 0.0 if share == 0 else max(0.0, centre - half)
+    high = 1.0 if share == 1 else min(1.0, centre + half)
     return Interval(share, low, high, level)
 
 
@@ -105,11 +108,15 @@ def accuracy_interval(
 ) -> Interval:
     """Return Wilson's interval where every score is 0 or 1, the bootstrap's otherwise.
 
-    `strata` as for paired_difference; Wilson's interval, wide enough for any, knows none.
+    Equal scores hide their spread from the bootstrap: theirs is Wilson's too, which is that of the
+    most that scores of this mean can vary. `strata` as for paired_difference; Wilson's interval,
+    wide enough for any, knows none.
     """
     values = _scores(scores)
     if np.isin(values, (0.0, 1.0)).all():
         return wilson_interval(int(values.sum()), len(values), level=level)
+    if (values == values[0]).all() and 0 < values[0] < 1:
+        return _wilson(float(values[0]), len(values), level=level)
     return bootstrap_interval(scores, seed=seed, level=level, strata=strata)
 
 
@@ -128,6 +135,8 @@ def paired_difference(
     of any): pairs are then resampled within them. The p-value is of the bootstrap of the centred
     differences, two-sided, and no less than that of a test of d unequal pairs' signs can be,
     2^(1-d): all of few pairs going one way is little evidence, and the bootstrap does not see it.
+    For parts of points on fewer than twenty problems both are somewhat too bold: of equal methods
+    0.12, 0.09 and 0.06 have p < 0.05 on 8, 12 and 20 problems.
     Raises ValueError where the lengths differ or scores are missing or not finite.
     """
     differences = _paired(first, second)
@@ -147,7 +156,7 @@ def mcnemar_exact(first: Sequence[float], second: Sequence[float]) -> McNemar:
     Source: McNemar, Psychometrika 12 (1947). Raises ValueError where the lengths differ.
     """
     _paired(first, second)
-    pairs = [(a == 1.0, b == 1.0) for a, b in zip(first, second, strict=True)]
+    pairs = [(bool(a == 1), bool(b == 1)) for a, b in zip(first, second, strict=True)]
     only_first = sum(a and not b for a, b in pairs)
     only_second = sum(b and not a for a, b in pairs)
     discordant = only_first + only_second
