@@ -81,6 +81,31 @@ def test_scorers_by_name(
     assert value(benchmark, wrong) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("scorer", "answers", "right", "half"),
+    [
+        ("exact", ["Paris", "the capital"], "The capital.", 0.0),
+        ("contains", ["Paris", "the capital"], "it is the capital", 0.0),
+        ("numeric", [5, "7.0"], "It is 7", 0.0),
+        ("f1", ["Paris", "big old town"], "a big old town", 0.5),
+    ],
+)
+def test_any_of_several_answers_is_right(
+    tmp_path: Path, scorer: str, answers: list[Any], right: str, half: float
+) -> None:
+    """A list is no text of brackets and quotes, which no answer would ever equal."""
+    row = {"question": "q", "answer": answers}
+    benchmark = load_task(task(tmp_path, scorer=scorer, data=lines(row)))
+    assert benchmark.problems(1, seed=0)[0].answer == str(answers[0])
+    assert value(benchmark, str(answers[0])) == value(benchmark, right) == 1.0
+    assert value(benchmark, "big 6") == pytest.approx(half, abs=0.1)
+    for bad in ([], [answers[0], None]):
+        rows = lines({**row, "answer": bad})
+        wrong = load_task(task(tmp_path, scorer=scorer, data=rows))
+        with pytest.raises(DataError, match=r"is an empty list|is missing or empty"):
+            wrong.problems(1, seed=0)
+
+
 def test_other_column_names_are_allowed(tmp_path: Path) -> None:
     """`question` and `answer` of the task file name the columns."""
     data = "frage,antwort\nHauptstadt?,Bern\n"
@@ -127,7 +152,7 @@ def test_a_column_that_is_not_there_is_told_from_an_empty_one(tmp_path: Path) ->
     """The columns that are there are named, and how the task file names another."""
     with pytest.raises(DataError) as caught:
         load_task(task(tmp_path, data="question,reply\nq,a\n")).problems(1, seed=0)
-    message = "there is no column 'answer', but 'question', 'reply'; name another one in the task"
+    message = "there is no column 'answer', but 'question', 'reply'; where another one holds it"
     assert message in str(caught.value)
 
 
@@ -171,7 +196,7 @@ def test_rows_that_a_scorer_cannot_use(
     ("change", "message"),
     [
         ({"scorer": "exakt"}, "unknown scorer 'exakt'. Known: exact, numeric"),
-        ({"scroer": "exact"}, "scroer: Extra inputs"),
+        ({"scroer": "exact"}, "unknown parameter 'scroer'. Did you mean 'scorer'?"),
         ({"description": "short"}, "description: String should have at least"),
         ({"judge": {"calls": 0}}, "judge.calls: Input should be greater than 0"),
     ],
@@ -182,7 +207,7 @@ def test_wrong_task_files_are_explained(
     """The file, the key and what is wrong with it are in the message."""
     path = task(tmp_path)
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(ConfigError, match=r"mine\.yaml: ") as caught:
+    with pytest.raises(ConfigError, match=r"mine\.yaml(:1)?: ") as caught:
         load_task(path)
     assert message in str(caught.value)
 
@@ -296,6 +321,9 @@ def test_unit_tests_of_ones_own(tmp_path: Path) -> None:
         ("return 0.25", 0.25),
         ("from w4s.types import Score; return Score(0.5, answer, 'half')", 0.5),
         ("raise KeyError('x')", 0.0),
+        ("raise SystemExit(3)", 0.0),
+        ("import numpy; return numpy.bool_(answer == reference)", 1.0),
+        ("import numpy; return numpy.float32(0.25)", 0.25),
     ],
 )
 def test_a_function_of_ones_own_scores(tmp_path: Path, body: str, expected: float) -> None:
@@ -338,11 +366,22 @@ def test_a_function_of_other_parameters_is_a_configuration_error(
         load_task(task(tmp_path, scorer="own:judge"))
 
 
-def test_a_function_that_gives_no_score_is_a_configuration_error(tmp_path: Path) -> None:
+def test_a_module_that_cannot_be_imported_is_to_be_mended(tmp_path: Path) -> None:
+    """It is there: there is no use in putting it there."""
+    for text, said in (("def f(:", "SyntaxError"), ("raise SystemExit(3)", "SystemExit: 3")):
+        (tmp_path / "own.py").write_text(text)
+        with pytest.raises(ConfigError, match=f"cannot import 'own': {said}.* Mend it"):
+            load_task(task(tmp_path, scorer="own:f"))
+
+
+@pytest.mark.parametrize("given", ["7", "None", "'1'", "float('nan')", "[1]"])
+def test_a_function_that_gives_no_score_is_a_configuration_error(
+    tmp_path: Path, given: str
+) -> None:
     """A number outside [0, 1] is refused instead of spoiling a mean."""
-    text = "def judge(question, reference, answer):\n    return 7\n"
+    text = f"def judge(question, reference, answer):\n    return {given}\n"
     (tmp_path / "own_seven.py").write_text(text)
-    with pytest.raises(ConfigError, match="returned 7"):
+    with pytest.raises(ConfigError, match="returned "):
         value(load_task(task(tmp_path, scorer="own_seven:judge")), "x")
 
 

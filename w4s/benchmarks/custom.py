@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,18 +22,20 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from w4s.benchmarks.code_benchmark import CodeBenchmark, score_code
-from w4s.benchmarks.custom_rows import ROW_READERS, Columns, row_reader
+from w4s.benchmarks.custom_rows import ACCEPTED, ROW_READERS, Columns, row_reader
 from w4s.benchmarks.custom_scorer import function_scorer, scorer_source
 from w4s.benchmarks.judge import Judge
 from w4s.benchmarks.row_benchmark import (
     SCORERS_REVISION,
     RowBenchmark,
     ScoreAnswer,
+    Scorer,
     immediate,
 )
 from w4s.benchmarks.rows import Source, Table, read_file, read_source
 from w4s.benchmarks.scorers import contains, exact, f1, json_equal, multiple_choice, numeric
 from w4s.benchmarks.unit_tests import UnitTestRunner
+from w4s.config_errors import explain_invalid
 from w4s.errors import ConfigError
 from w4s.llm.base import Executor, JudgeService
 from w4s.sandbox.base import Sandbox
@@ -42,6 +45,7 @@ TASK_SUFFIXES = (".yaml", ".yml")
 HUB_PREFIX = "hub:"
 _HUB = re.compile(r"([^:@]+)(?:@([^:@]+))?(?::([^:\[]+))?:([^:\[]+(?:\[.+\])?)")
 SCORERS = (*ROW_READERS, "module:function")
+_ROWS_REVISION = 1  # one more whenever rows are read as other problems
 _PAIRWISE: Mapping[str, Callable[[str, str], Score]] = {
     "exact": exact,
     "contains": contains,
@@ -141,15 +145,13 @@ def read_task(path: Path) -> TaskParams:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(
-            f"{path}: cannot be read as a task file: {why}. See what w4s init writes."
+            f"{path}: cannot be read as a task file: {why}. See what w4s init writes; a text "
+            "that holds a colon needs quotes."
         ) from error
     try:
         params = TaskParams.model_validate(loaded if isinstance(loaded, dict) else {})
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
-        )
-        raise ConfigError(f"{path}: {wrong}. A task has data, description, scorer.") from error
+        raise ConfigError(explain_invalid(error, TaskParams, files=(path,), settings=())) from error
     if params.scorer not in ROW_READERS and ":" not in params.scorer:
         raise ConfigError(
             f"{path}: scorer: unknown scorer {params.scorer!r}. Known: {', '.join(SCORERS)}."
@@ -166,7 +168,7 @@ def _revision(params: TaskParams, folder: Path) -> str:
     decides = params.model_copy(update={"decimal": said}).model_dump_json(
         exclude={"judge": {"calls"}}
     )
-    text = f"{SCORERS_REVISION}{decides}"
+    text = f"{SCORERS_REVISION}/{_ROWS_REVISION}{decides}"
     return hashlib.sha256(text.encode() + source).hexdigest()[:16]
 
 
@@ -187,14 +189,11 @@ def _score(
     params: TaskParams, *, path: Path, runner: UnitTestRunner, executor: Executor | None
 ) -> ScoreAnswer:
     if params.scorer in _PAIRWISE:
-        compare = _PAIRWISE[params.scorer]
-        return immediate(lambda problem, answer: compare(problem.answer, answer))
+        return immediate(_best(_PAIRWISE[params.scorer]))
     match params.scorer:
         case "numeric":
             comma = params.decimal == "comma"
-            return immediate(
-                lambda problem, answer: numeric(problem.answer, answer, decimal_comma=comma)
-            )
+            return immediate(_best(partial(numeric, decimal_comma=comma)))
         case "multiple_choice":
             return immediate(_score_choice)
         case "unit_tests":
@@ -204,6 +203,16 @@ def _score(
             return Judge(executor, service, criteria=params.judge.criteria).score
         case _:
             return function_scorer(params.scorer, folder=path.parent)
+
+
+def _best(compare: Callable[[str, str], Score]) -> Scorer:
+    """Return the scorer that compares an answer with each that is right, the best verdict first."""
+
+    def score(problem: Problem, answer: str) -> Score:
+        right = problem.data.get(ACCEPTED, (problem.answer,))
+        return max((compare(one, answer) for one in right), key=lambda verdict: verdict.value)
+
+    return score
 
 
 def _judge_service(params: TaskParams, path: Path) -> JudgeService:

@@ -11,7 +11,7 @@ import itertools
 import json
 import string
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from w4s.benchmarks.choices import with_options
@@ -21,6 +21,7 @@ from w4s.benchmarks.row_benchmark import BadRowError, Item, ReadRow, column
 from w4s.parsing import parse_quietly
 
 ANY_CODE = "(any code that passes the tests)"
+ACCEPTED = "accepted"  # what is right beside the reference, in the data of a problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class Columns:
     question: str
     answer: str
     decimal_comma: bool = False
+
+
+ReadColumns = Callable[[Mapping[str, Any], Columns], Item]
 
 
 def row_reader(scorer: str, columns: Columns) -> ReadRow:
@@ -55,8 +59,8 @@ def _named(row: Mapping[str, Any], name: str, key: str) -> Any:
     found = name if name in row or len(alike) != 1 else alike[0]
     if found not in row:
         raise BadRowError(
-            f"there is no column {name!r}, but {', '.join(map(repr, row)) or 'nothing'}; name "
-            f"another one in the task file, such as {key}: {next(iter(row), key)}"
+            f"there is no column {name!r}, but {', '.join(map(repr, row)) or 'nothing'}; where "
+            f"another one holds it, say so in the task file: {key}: NAME"
         )
     column(row, found)
     return row[found]
@@ -94,11 +98,30 @@ def _json(row: Mapping[str, Any], columns: Columns) -> Item:
     return item
 
 
+def _any_of(read: ReadColumns) -> ReadColumns:
+    """Return the reader of rows whose answer may be a list of answers, each of them right."""
+
+    def read_row(row: Mapping[str, Any], columns: Columns) -> Item:
+        asked = {columns.question: _question(row, columns)}
+        answers = _named(row, columns.answer, "answer")
+        if not isinstance(answers, list):
+            return read(row, columns)
+        if not answers:
+            raise BadRowError(f"column {columns.answer!r} is an empty list; an answer is due")
+        items = [read({**asked, columns.answer: answer}, columns) for answer in answers]
+        return replace(items[0], data={ACCEPTED: [item.answer for item in items]})
+
+    return read_row
+
+
 def _choice(row: Mapping[str, Any], columns: Columns) -> Item:
     item = _plain(row, columns)
     answer = item.answer.strip(" ().:\t").upper()
     if len(answer) != 1 or answer not in string.ascii_uppercase:
-        raise BadRowError(f"column {columns.answer!r} is no letter: {item.answer[:60]!r}")
+        raise BadRowError(
+            f"column {columns.answer!r} is no letter: {item.answer[:60]!r} "
+            "(the letter of the right option is due, A for the first)"
+        )
     options = _list(row, "options") if row.get("options") else _lettered(row, columns)
     if not options:
         return Item(item.question, answer)
@@ -159,12 +182,12 @@ def _list(row: Mapping[str, Any], name: str) -> list[str]:
     return [str(item) for item in value]
 
 
-ROW_READERS: Mapping[str, Callable[[Mapping[str, Any], Columns], Item]] = {
-    "exact": _plain,
-    "numeric": _numeric,
+ROW_READERS: Mapping[str, ReadColumns] = {
+    "exact": _any_of(_plain),
+    "numeric": _any_of(_numeric),
     "multiple_choice": _choice,
-    "contains": _plain,
-    "f1": _plain,
+    "contains": _any_of(_plain),
+    "f1": _any_of(_plain),
     "json": _json,
     "unit_tests": _unit_tests,
     "judge": _plain,

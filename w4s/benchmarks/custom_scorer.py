@@ -13,6 +13,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,7 +36,7 @@ def function_scorer(target: str, *, folder: Path) -> ScoreAnswer:
             result = function(problem.question, problem.answer, answer)
             if inspect.isawaitable(result):
                 result = await result
-        except Exception as error:  # noqa: BLE001  # shown as the reason of the score
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # the reason of the score
             return Score(0.0, answer, f"{target} raised {type(error).__name__}: {error!s:.200}")
         return _as_score(target, result, answer)
 
@@ -53,10 +54,12 @@ def _find(target: str, folder: Path) -> Callable[[str, str, str], Any]:
     sys.path.insert(0, str(folder.resolve()))
     try:
         module = _import(module_name, folder)
-    except Exception as error:  # the user's own module may raise anything
+    except (Exception, SystemExit) as error:  # the user's own module may raise anything
+        here = _file(module_name, folder).is_file()
+        remedy = "Mend it" if here else "Put the module beside the task file, or install it"
         raise ConfigError(
             f"scorer: {target!r}: cannot import {module_name!r}: {type(error).__name__}: {error}. "
-            "Put the module beside the task file, or install it."
+            f"{remedy}."
         ) from error
     finally:
         sys.path.remove(str(folder.resolve()))
@@ -101,14 +104,15 @@ def _file(module_name: str, folder: Path) -> Path:
 
 
 def _as_score(target: str, result: Any, answer: str) -> Score:
-    if isinstance(result, Score):
-        value: Any = result.value
-    else:
-        value = result
-    if not isinstance(value, (bool, int, float)) or not 0 <= value <= 1 or math.isnan(value):
+    given = result.value if isinstance(result, Score) else result
+    try:  # bools and numbers of numpy are none of Python's
+        value = math.nan if isinstance(given, str) else float(given)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not 0 <= value <= 1:  # nor is NaN
         raise ConfigError(
             f"scorer: {target!r} returned {result!r}; a Score, a bool or a number in [0, 1] is due."
         )
     if isinstance(result, Score):
-        return result
-    return Score(float(value), answer, f"{target} gives {float(value):.3g}")
+        return replace(result, value=value)
+    return Score(value, answer, f"{target} gives {value:.3g}")
