@@ -43,7 +43,9 @@ async def collect_one_episode(
             candidates=params.collect.candidates,
             racing=params.collect.racing,
         ),
-        draw=Draw(seed=params.seed, stage="collect", benchmark=benchmark, episode=episode),
+        draw=Draw(
+            seed=params.seed, stage="collect", benchmark=benchmark_label(benchmark), episode=episode
+        ),
         on_turn=turn_listener(context, f"{benchmark_label(benchmark)}, episode {episode}"),
     )
     return {"trajectories": [to_json(trajectory) for trajectory in trajectories]}

@@ -13,6 +13,7 @@ from tasks.keys import EPISODE_CODE, EVALUATION_CODE, cache_key, executor_facts,
 from tasks.policies import PolicyChoice
 from tasks.proposing import make_proposer
 from w4s.baselines import baseline
+from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.held_out import load_test
 from w4s.benchmarks.registry import get_benchmark
 from w4s.benchmarks.split_files import load_manifest
@@ -55,7 +56,7 @@ async def run_final_test(
         ),
         workbench=workbench,
         # one address for all methods: equal workflows get equal replies
-        draw=Draw(seed=params.seed, stage="test", benchmark=benchmark),
+        draw=Draw(seed=params.seed, stage="test", benchmark=benchmark_label(benchmark)),
     )
     seconds = time.monotonic() - started
     return {"result": TEST_RESULT.dump_python(result, mode="json"), "seconds": seconds}
@@ -98,7 +99,12 @@ async def sample_candidates(
         proposer,
         example=baseline(example, benchmark=benchmark).code,
         count=params.evaluate.first_candidates,
-        draw=Draw(seed=params.seed, stage="candidates", benchmark=benchmark, policy=policy.name),
+        draw=Draw(
+            seed=params.seed,
+            stage="candidates",
+            benchmark=benchmark_label(benchmark),
+            policy=policy.name,
+        ),
     )
     return {"result": FIRST_CANDIDATES.dump_python(found, mode="json")}
 

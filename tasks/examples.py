@@ -9,6 +9,7 @@ from tasks.cached import cached_task
 from tasks.context import Context
 from tasks.keys import EVALUATION_CODE, cache_key, executor_facts
 from w4s.baselines import baseline
+from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.registry import get_benchmark
 from w4s.benchmarks.splits import load_validation
 from w4s.evaluation import evaluate
@@ -36,7 +37,7 @@ async def evaluate_example(
         ),
         workbench=workbench,
         # the address that episodes and searches evaluate their examples at
-        draw=Draw(seed=params.seed, stage="example", benchmark=benchmark).path,
+        draw=Draw(seed=params.seed, stage="example", benchmark=benchmark_label(benchmark)).path,
     )
     return {"example": example, "accuracy": feedback.accuracy, "usage": asdict(feedback.usage)}
 

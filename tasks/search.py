@@ -57,7 +57,9 @@ async def search_once(
         proposer,
         example=baseline(example, benchmark=benchmark).code,
         plan=SearchPlan(params.iterations, params.turns, params.candidates),
-        draw=Draw(seed=seed, stage="search", benchmark=benchmark, policy=policy.name),
+        draw=Draw(
+            seed=seed, stage="search", benchmark=benchmark_label(benchmark), policy=policy.name
+        ),
         on_turn=turn_listener(context, search_label(benchmark, policy, seed, method)),
     )
     seconds = time.monotonic() - started

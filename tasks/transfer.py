@@ -184,7 +184,7 @@ async def _cell(
         ),
         workbench=workbench,
         # the address of the final test: what that asked is not asked again
-        draw=Draw(seed=params.seed, stage="test", benchmark=benchmark),
+        draw=Draw(seed=params.seed, stage="test", benchmark=benchmark_label(benchmark)),
     )
     price = known_prices(params.executor).get(executor.model)
     row = TransferRow(

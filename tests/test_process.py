@@ -74,6 +74,15 @@ def test_two_draws_of_one_prompt_differ_and_are_named_the_same_again() -> None:
     assert seeds[0] != seeds[1]
 
 
+def test_a_task_of_ones_own_is_asked_under_its_own_name() -> None:
+    """The record and the costs know a call's benchmark by the second part of its address."""
+    executor = FakeExecutor()
+    environment = adder_proposer([], executor=executor).environment
+    own = replace(environment, benchmark=AdderBenchmark("my tasks/pens/task.yaml"))
+    asyncio.run(own.example(ASKS, seed=0))
+    assert {draw.rpartition("/s0/")[0] for _, draw in executor.asked} == {"example/pens"}
+
+
 def test_asking_for_more_replies_than_allowed_is_a_failure_and_a_violation() -> None:
     """A limit is data on the result."""
     result = asyncio.run(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from w4s.benchmarks.base import Benchmark
+from w4s.benchmarks.custom import benchmark_label
 from w4s.evaluation import Workbench, evaluate, run_problem
 from w4s.prompts.state import Attempt, PromptBudget, correction_state, next_state, window_state
 from w4s.racing import Entrant, race
@@ -63,7 +64,8 @@ class Environment:
 
     async def example(self, code: str, *, seed: int) -> Attempt:
         """Evaluate an example workflow W_0, at an address that all episodes and searches share."""
-        draw = Draw(seed=seed, stage="example", benchmark=self.benchmark.name)
+        label = benchmark_label(self.benchmark.name)
+        draw = Draw(seed=seed, stage="example", benchmark=label)
         return Attempt(code, await self._evaluate(code, draw))
 
     def reset(self, *, example: Attempt, latest: Attempt | None = None) -> State:
