@@ -46,7 +46,7 @@ class Display:
         )
         self.spent: Spent = str
         self._current = self._live.add_task("starting", total=None, note="")
-        self._console.print(f"w4s {command}: working in {workspace}", soft_wrap=True)
+        self._console.print(f"w4s {command}: working in {workspace}", markup=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -175,7 +175,7 @@ def _show_first_candidates(console: Console, file: Path) -> None:
         return
     (start,) = (name for name in found if name.startswith("minus "))
     benchmarks = list(next(iter(found["by benchmark"].values())))
-    if len(benchmarks) > _MOST_COLUMNS:  # the file has them
+    if not 1 < len(benchmarks) <= _MOST_COLUMNS:  # one is the mean, and the file has the many
         benchmarks = []
     compared = (f"{start} [95 %]", "p") if found[start] else ()
     blank = ("",) * len(compared)

@@ -52,12 +52,13 @@ def wide_console() -> Console:
 def show_sheet(console: Console, sheet: Sheet) -> None:
     """Print the table in the width of `console`. What stands in brackets is no markup."""
     shown = _fitting(sheet, console.width)
-    table = Table(title=sheet.title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
     for heading in sheet.texts:
         table.add_column(Text(heading), overflow="fold")
     for heading in sheet.figures[:shown]:
         table.add_column(Text(heading), justify="right", no_wrap=True)
     columns = len(sheet.texts) + shown
+    console.print(Text(sheet.title, "table.title"))
     for number, row in enumerate(sheet.rows):
         if number in sheet.sections:
             table.add_section()

@@ -160,7 +160,7 @@ def _save_best(
         + ("" if result.found is None else f", iteration {result.found}"),
         "validation": f"{result.accuracy:.3f}",
         **executor_notes(executor),
-        "run": f'w4s solve --workflow {shlex.quote(name)}.py "QUESTION"',
+        "run": f'w4s solve --workflow {shlex.quote(f"{name}.py")} "QUESTION"',
     }
     save_workflow(folder / f"{name}.py", Workflow(name, result.code), notes=notes)
 
