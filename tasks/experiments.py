@@ -98,8 +98,9 @@ def make_cell(
     model = params.policy.model if method.alone else params.executor.model
     prices = known_prices(params.executor)
     benchmark = benchmark_label(method.benchmark)
-    name = ", ".join(filter(None, (benchmark, method.name, variant)))
-    tags = {"benchmark": benchmark, "method": method.name, "variant": variant}
+    seed = f"seed {search.result.seed}" if search else ""
+    name = ", ".join(filter(None, (benchmark, method.name, variant, seed)))
+    tags = {"benchmark": benchmark, "method": method.name, "variant": variant, "seed": seed}
     with context.tracker.run(name, stage=FOLDER, parent=context.run_id, tags=tags) as run_id:
         cell = Cell(
             variant=variant,
