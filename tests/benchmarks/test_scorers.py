@@ -115,6 +115,8 @@ def test_numeric_refuses_a_reference_that_is_no_number() -> None:
         ("C. Berlin", "C"),
         ("C) Berlin", "C"),
         ("(C) Berlin", "C"),
+        ("c) Berlin", "C"),
+        ("a) Rivers first.\nb) Then hills.\nThat leaves C", "C"),
         (r"\boxed{C}", "C"),
         (r"\boxed{\text{C}}", "C"),
         ("**C**", "C"),

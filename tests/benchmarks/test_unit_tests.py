@@ -238,6 +238,56 @@ def test_a_list_is_no_tuple_and_a_generator_no_list() -> None:
     assert verdict("def f():\n    yield 1\n    yield 2", listed).passed
 
 
+@pytest.mark.parametrize(
+    ("asserts", "right", "wrong"),
+    [
+        (["assert f(2) == 4"], "Decimal(x) * 2", "Decimal(x)"),
+        (["assert f(1) == 0.5"], "Fraction(x, 2)", "Fraction(x, 3)"),
+        (["assert f(b'ab') == b'ba'"], "bytearray(x[::-1])", "bytearray(x)"),
+        (
+            ["import datetime", "assert f(datetime.date(2024, 2, 28)).isoformat() == '2024-02-29'"],
+            "x + timedelta(1)",
+            "x",
+        ),
+        (["assert f(1) == 10**5000"], "10**5000", "10**5001"),
+    ],
+)
+def test_results_that_equal_plain_values_are_right(
+    asserts: list[str], right: str, wrong: str
+) -> None:
+    """Exact numbers, dates and numbers of many digits compare as they would in one process."""
+    tests = asserts_as_tests(asserts, entry_point="f")
+    imports = "from datetime import timedelta\nfrom decimal import Decimal\n"
+    program = f"{imports}from fractions import Fraction\ndef f(x):\n    return "
+    assert verdict(program + right, tests).passed
+    assert not verdict(program + wrong, tests).passed
+
+
+def test_an_error_of_ones_own_is_the_built_in_one_that_it_derives_from() -> None:
+    """With its words, and with the line of the solution in the reason."""
+    source = (
+        "def check(candidate):\n    try:\n        candidate(-1)\n"
+        "    except ValueError as error:\n        assert str(error) == 'negative'\n"
+        "    else:\n        assert False, 'no error'\n"
+    )
+    tests = CodeTests("f", source)
+    program = "class Bad(ValueError):\n    pass\ndef f(x):\n    raise Bad({!r})"
+    assert verdict(program.format("negative"), tests).passed
+    failed = verdict(program.format("other"), tests)
+    assert not failed.passed
+    assert "ValueError: other (line 5)" in failed.reason
+
+
+def test_what_a_solution_prints_does_not_count() -> None:
+    """Only an endless flood ends it."""
+    program = "def add(a, b):\n    print('x' * 200_000)\n    return a + b"
+
+    async def run(sandbox: Sandbox) -> Verdict:
+        return await UnitTestRunner(sandbox).run(program, ADD)
+
+    assert in_sandbox(run).passed
+
+
 def test_an_expected_error_is_seen() -> None:
     """A test that expects an exception gets one of the same class."""
     source = (

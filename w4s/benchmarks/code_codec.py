@@ -1,12 +1,17 @@
 """How the values of unit tests travel between the sandboxed programs: as tagged JSON.
 
-JSON alone would turn tuples into lists and lose nan and sets. What is no plain value travels as its
-text and its truth.
+JSON alone would turn tuples into lists and lose nan and sets. Exact numbers and dates travel as
+their text, and what is no plain value as its text and its truth.
 """
 
 from __future__ import annotations
 
 CODEC = """
+_w4s_SPELLED = {
+    "decimal": ("Decimal",), "fractions": ("Fraction",), "datetime": ("date", "datetime"),
+}
+
+
 def _w4s_encode(value):
     kinds = ((list, "l"), (tuple, "t"), (set, "S"), (frozenset, "F"))
     if value is None:
@@ -19,12 +24,14 @@ def _w4s_encode(value):
         return ["f", float(value).hex()]
     if isinstance(value, str):
         return ["s", str(value)]
-    if isinstance(value, bytes):
+    if isinstance(value, (bytes, bytearray)):
         return ["y", value.hex()]
     if isinstance(value, complex):
         return ["c", value.real.hex(), value.imag.hex()]
     if isinstance(value, range):
         return ["r", value.start, value.stop, value.step]
+    if type(value).__name__ in _w4s_SPELLED.get(type(value).__module__, ()):
+        return ["x", type(value).__name__, str(value)]
     for kind, tag in kinds:
         if isinstance(value, kind):
             items = [_w4s_encode(item) for item in value]
@@ -50,6 +57,13 @@ class _w4s_Opaque:
         return self.truth
 
 
+def _w4s_spelled(kind, text):
+    import datetime, decimal, fractions
+    if kind in ("date", "datetime"):
+        return getattr(datetime, kind).fromisoformat(text)
+    return decimal.Decimal(text) if kind == "Decimal" else fractions.Fraction(text)
+
+
 def _w4s_decode(value):
     tag, rest = value[0], value[1:]
     if tag == "n":
@@ -70,6 +84,8 @@ def _w4s_decode(value):
         return {_w4s_decode(key): _w4s_decode(item) for key, item in rest[0]}
     if tag == "o":
         return _w4s_Opaque(*rest)
+    if tag == "x":
+        return _w4s_spelled(*rest)
     items = [_w4s_decode(item) for item in rest[0]]
     return {"l": list, "t": tuple, "S": set, "F": frozenset, "I": iter}[tag](items)
 """

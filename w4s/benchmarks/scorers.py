@@ -26,8 +26,10 @@ _FENCE = re.compile(r"```[A-Za-z]*\s*\n(.*?)```", re.DOTALL)
 _MOST_BRACKETS = 200
 _LETTER = "A-Z"
 _ALONE = re.compile(rf"\(?([{_LETTER}])\)?[.):]?")
+# a small one where it is the whole answer: lists of steps begin with "a)" too
 _LABELLED = re.compile(
     rf"(?:\(([{_LETTER}])\)|([{_LETTER}])[.):])\s|([{_LETTER}]),?\s+(?i:because|since)\b"
+    r"|\(?([a-z])\)\s(?=.*\Z)"
 )
 _NOUN, _IS = r"(?i:answer|option|choice)\s*", r"(?i:is|:|=)"
 _THEN = r"\s*(?i:option|choice)?\s*:?[\s*_\"'`\[]*"
@@ -218,7 +220,7 @@ def _chosen(answer: str, *, known: str, options: Sequence[str]) -> str | None:
     if said := _last(_SAID, answer, known=known):
         return said
     if labelled := _LABELLED.match(text):
-        label = str(next(filter(None, labelled.groups())))
+        label = str(next(filter(None, labelled.groups()))).upper()
         if label in known:
             return label
     lines = [line for line in text.splitlines() if line.strip()]

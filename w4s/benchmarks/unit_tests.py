@@ -25,7 +25,7 @@ from w4s.errors import ConfigError, DataError
 from w4s.parsing import parse_quietly
 from w4s.sandbox.base import Limits, Sandbox, SandboxResult
 
-TEST_LIMITS = Limits(wall_seconds=30.0, cpu_seconds=10.0)
+TEST_LIMITS = Limits(wall_seconds=30.0, cpu_seconds=10.0, output_bytes=1024**2)
 MOST_ROUNDS = 50  # calls of a test that follow from results, found one a round
 _FENCE = re.compile(r"```[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _STATEMENT = re.compile(
