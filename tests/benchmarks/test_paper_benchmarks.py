@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from w4s.benchmarks import gpqa, gsm8k, gsm_hard, gsm_plus, mgsm, mmlu_pro, svamp
@@ -17,6 +20,7 @@ from w4s.benchmarks.numbers import exact_number
 from w4s.benchmarks.registry import PAPER_NAMES, get_benchmark
 from w4s.benchmarks.row_benchmark import BadRowError, Item
 from w4s.benchmarks.scorers import numeric
+from w4s.errors import DataError
 from w4s.types import Problem
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -30,6 +34,48 @@ GPQA_ROW = {
     "Incorrect Answer 3": "spin",
     "High-level domain": "Physics",
 }
+
+
+_NO_DATE = {"day": "", "month": "", "year": ""}
+NESTED_ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    "mmlu_pro": ("mmlu_pro/test", {"question": "1+1?", "options": ["1", "2"], "answer": "B"}),
+    "mbpp": (
+        "mbpp/sanitized",
+        {
+            "prompt": "Double it.",
+            "code": "def f(x):\n  return 2 * x",
+            "test_imports": ["import math"],
+            "test_list": ["assert f(1) == 2", "assert f(2) == 4"],
+        },
+    ),
+    "drop": (
+        "drop/validation",
+        {
+            "passage": "Ann, Bob and Eve ran.",
+            "question": "Who ran?",
+            "answer": {"number": "", "date": _NO_DATE, "spans": ["Ann", "Bob"]},
+            "validated_answers": {
+                "number": ["", "3"],
+                "date": [_NO_DATE, _NO_DATE],
+                "spans": [["Eve"], []],
+            },
+        },
+    ),
+}
+
+
+def write_row(folder: Path, file: str, form: str, row: dict[str, Any]) -> None:
+    """Write one row as JSONL, CSV (JSON where it is nested) or Parquet."""
+    path = folder / f"{file}.{form}"
+    path.parent.mkdir(parents=True)
+    if form == "parquet":
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), path)
+    elif form == "jsonl":
+        path.write_text(json.dumps(row))
+    else:
+        texts = [value if isinstance(value, str) else json.dumps(value) for value in row.values()]
+        with path.open("w", newline="") as stream:
+            csv.writer(stream).writerows([list(row), texts])
 
 
 def all_problems(name: str) -> list[Problem]:
@@ -55,6 +101,27 @@ def test_the_eleven_of_the_paper_are_there() -> None:
         benchmark = get_benchmark(name)
         assert benchmark.name == name
         assert "answer is" in benchmark.description
+
+
+@pytest.mark.parametrize("name", NESTED_ROWS)
+def test_all_forms_of_a_local_folder_hold_the_same_problems(tmp_path: Path, name: str) -> None:
+    """Lists and objects in a column too: CSV has them as JSON, Parquet is the hub's own form."""
+    file, row = NESTED_ROWS[name]
+    found = []
+    for form in ("jsonl", "csv", "parquet"):
+        write_row(tmp_path / form, file, form, row)
+        found += get_benchmark(name, data_dir=tmp_path / form).problems(1, seed=0)
+    assert found[0] == found[1] == found[2]
+    if name == "drop":
+        assert found[0].data["references"] == [["Ann", "Bob"], ["Eve"], ["3"]]
+
+
+def test_lists_that_are_no_json_are_told_once(tmp_path: Path) -> None:
+    """As some programs write them into CSV; how to write them is said."""
+    file, row = NESTED_ROWS["mbpp"]
+    write_row(tmp_path, file, "csv", {**row, "test_list": "['assert f(1) == 2']"})
+    with pytest.raises(DataError, match=r"csv:2: column 'test_list' is no JSON; write its lists"):
+        get_benchmark("mbpp", data_dir=tmp_path).problems(1, seed=0)
 
 
 @real_rows
@@ -183,7 +250,11 @@ def test_rows_become_problems(
         (svamp.read_row, {"Body": "b", "Question": "q"}, "'Answer' is missing"),
         (mgsm.read_row, {"question": "q", "answer": "viele"}, "no number: 'viele'"),
         (mmlu_pro.read_row, {"question": "q", "options": ["x", "y"], "answer": "C"}, "no letter"),
-        (mmlu_pro.read_row, {"question": "q", "options": "x|y", "answer": "A"}, "no JSON list"),
+        (
+            mmlu_pro.read_row,
+            {"question": "q", "options": "x|y", "answer": "A"},
+            "no JSON; write its lists",
+        ),
         (gpqa.read_row, {**GPQA_ROW, "Incorrect Answer 2": ""}, "'Incorrect Answer 2' is missing"),
     ],
 )

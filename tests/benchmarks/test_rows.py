@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -171,6 +172,7 @@ def test_a_column_named_twice_is_refused(tmp_path: Path) -> None:
         ("b.xlsx", b"PK\x03\x04\xff\x00", r"suffix '\.xlsx'"),
         ("a.csv", b"question,answer\nq,\x00\n", r"a\.csv:2: holds a NUL byte: no text"),
         ("a.csv", b"PK\x03\x04\x00\x00", r"a\.csv:1: holds a NUL byte"),
+        ("a.parquet", b"PAR1", r"a\.parquet: cannot be read as Parquet: .* Fetch it again"),
     ],
 )
 def test_unusable_files_say_what_to_do(
@@ -200,8 +202,10 @@ def test_a_folder_and_a_closed_file_are_told_apart(
 
 def test_a_missing_file_is_named_with_its_home(tmp_path: Path) -> None:
     """The message tells which file is due and where its rows come from."""
-    with pytest.raises(DataError, match=r"capitals/test\.jsonl.*someone/capitals"):
+    with pytest.raises(DataError, match=r"capitals/test\.jsonl.*someone/capitals \(split test\)"):
         read_source(SOURCE, data_dir=tmp_path)
+    with pytest.raises(DataError, match=r"someone/capitals \(configuration main, split test\)"):
+        read_source(replace(SOURCE, config="main"), data_dir=tmp_path)
 
 
 def test_bad_rows_of_a_benchmark_are_listed(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from w4s.benchmarks.row_benchmark import (
     column,
     from_source,
     immediate,
+    structure,
 )
 from w4s.benchmarks.rows import Source
 from w4s.types import Problem, Score
@@ -113,7 +114,7 @@ def _spans(text: str) -> list[str]:
 
 def _references(row: Mapping[str, Any]) -> list[Sequence[str]]:
     """Return the answers of the hub's columns answer and validated_answers, each once."""
-    answers = [row.get("answer"), *_transposed(row.get("validated_answers"))]
+    answers = [structure(row, "answer"), *_transposed(structure(row, "validated_answers"))]
     found: list[Sequence[str]] = []
     for answer in answers:
         spans = _reference(answer) if isinstance(answer, Mapping) else []

@@ -15,7 +15,14 @@ from typing import Any
 
 from w4s.benchmarks.code_benchmark import CodeBenchmark, score_code
 from w4s.benchmarks.code_harness import asserts_as_tests
-from w4s.benchmarks.row_benchmark import BadRowError, Item, RowBenchmark, column, from_source
+from w4s.benchmarks.row_benchmark import (
+    BadRowError,
+    Item,
+    RowBenchmark,
+    column,
+    from_source,
+    structure,
+)
 from w4s.benchmarks.rows import Source
 from w4s.benchmarks.unit_tests import UnitTestRunner
 from w4s.parsing import parse_quietly
@@ -56,7 +63,7 @@ def mbpp(*, data_dir: Path | None = None, sandbox: Sandbox | None = None) -> Cod
 def read_row(row: Mapping[str, Any]) -> Item:
     """Read the columns prompt, code, test_imports and test_list."""
     code = column(row, "code")
-    tests = [str(test) for test in row.get("test_list") or []]
+    tests = _texts(row, "test_list")
     if not tests:
         raise BadRowError("column 'test_list' is missing or empty")
     signature, entry_point = _signature(code, tests[0])
@@ -64,7 +71,7 @@ def read_row(row: Mapping[str, Any]) -> Item:
     if signature not in prompt:
         prompt = f"{prompt}\n\n{signature}"
     # some tests use a module that only the reference solution imports
-    imports = [*(str(line) for line in row.get("test_imports") or []), *_imports(code)]
+    imports = [*_texts(row, "test_imports"), *_imports(code)]
     return Item(
         question=f"{prompt}\n\nIt must pass this test:\n{tests[0]}",
         answer=code,
@@ -77,6 +84,13 @@ def read_row(row: Mapping[str, Any]) -> Item:
             "public_tests": tests[:1],
         },
     )
+
+
+def _texts(row: Mapping[str, Any], name: str) -> list[str]:
+    value = structure(row, name) or []
+    if not isinstance(value, list):
+        raise BadRowError(f"column {name!r} is no list: {value!r:.60}")
+    return [str(item) for item in value]
 
 
 def _imports(code: str) -> list[str]:

@@ -7,7 +7,6 @@ Source: Wang et al., arXiv 2406.01574.
 
 from __future__ import annotations
 
-import json
 import string
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from w4s.benchmarks.row_benchmark import (
     column,
     from_source,
     immediate,
+    structure,
 )
 from w4s.benchmarks.rows import Source
 
@@ -49,12 +49,7 @@ def mmlu_pro(*, data_dir: Path | None = None) -> RowBenchmark:
 
 def read_row(row: Mapping[str, Any]) -> Item:
     """Read the columns question, options, answer (a letter) and category."""
-    options = row.get("options")
-    if isinstance(options, str):  # as CSV has it
-        try:
-            options = json.loads(options)
-        except ValueError as error:
-            raise BadRowError(f"column 'options' is no JSON list: {error}") from error
+    options = structure(row, "options")
     if not isinstance(options, list) or not 2 <= len(options) <= 26:
         raise BadRowError("column 'options' is no list of 2 to 26 texts")
     texts = [str(option) for option in options]

@@ -6,6 +6,7 @@ Knows no particular data set: those are modules of their own.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from w4s.benchmarks.rows import Row, Source, Table, read_source, refuse_bad_rows
 from w4s.benchmarks.text import normalise_question
 from w4s.types import Problem, Score
 
-SCORERS_REVISION = 6  # of the built-in scorers: one more whenever verdicts may change
+SCORERS_REVISION = 7  # of the built-in scorers: one more whenever verdicts may change
 LOGGER = logging.getLogger(__name__)
 
 
@@ -47,6 +48,22 @@ def column(row: Mapping[str, Any], name: str) -> str:
     if value is None or not str(value).strip():
         raise BadRowError(f"column {name!r} is missing or empty (has: {', '.join(row) or 'none'})")
     return str(value)
+
+
+def structure(row: Mapping[str, Any], name: str) -> Any:
+    """Return a column that is no text, None where it is missing. CSV holds it as JSON.
+
+    Raises BadRowError where a text is no JSON.
+    """
+    value = row.get(name)
+    if not isinstance(value, str) or not value.strip():
+        return value or None
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise BadRowError(
+            f"column {name!r} is no JSON; write its lists as JSON, or the rows as JSONL or Parquet"
+        ) from error
 
 
 class RowBenchmark:

@@ -1,7 +1,7 @@
 """Read the rows of a data set: from its home on the Hugging Face hub, or from a local folder.
 
 Gives rows as they are; what a row means is each benchmark's own business. `datasets` is
-imported only when the hub is asked.
+imported only when the hub is asked, `pyarrow` for a Parquet file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from w4s.errors import DataError
 
 MAX_FIELD_BYTES = 16 * 1024 * 1024
-SUFFIXES = (".jsonl", ".csv")
+SUFFIXES = (".jsonl", ".csv", ".parquet")
 DELIMITERS = ",;\t"
 _TRIED_ROWS = 20
 _NAMED_DELIMITER = re.compile(r"sep=(.)\r?\n")  # a first line that spreadsheets write
@@ -71,34 +71,34 @@ def read_source(source: Source, *, data_dir: Path | None) -> Table:
         path = data_dir / f"{source.file}{suffix}"
         if path.exists():
             return read_file(path)
+    config = f"configuration {source.config}, " if source.config else ""
     raise DataError(
-        f"{data_dir / source.file}.jsonl: no such file (nor .csv). Put the rows of "
-        f"{source.hub} (split {source.split}) there, or set benchmarks.data_dir to null to "
-        "load them from the hub."
+        f"{data_dir / source.file}.jsonl: no such file (nor .csv, nor .parquet). Put the rows of "
+        f"{source.hub} ({config}split {source.split}) there, or set benchmarks.data_dir to null "
+        "to load them from the hub."
     )
 
 
 def read_file(path: Path) -> Table:
-    """Return the rows of a JSONL or CSV file.
+    """Return the rows of a JSONL, CSV or Parquet file.
 
     Raises DataError naming the file, the bad lines and how many there are.
     """
-    if path.suffix.lower() not in SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
         raise DataError(
-            f"{path}: suffix {path.suffix!r}; a .jsonl or a .csv file is due. Save or export it so."
+            f"{path}: suffix {path.suffix!r}; a .jsonl, .csv or .parquet file is due. "
+            "Save or export it so."
         )
     try:
         data = path.read_bytes()
-        text = data.decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}. Check the path.") from error
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}:{line}: not UTF-8 text. Save it as UTF-8.") from error
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{path}:{line}: holds a NUL byte: no text. Save it as plain UTF-8 text.")
-    rows = _csv(path, text) if path.suffix.lower() == ".csv" else _jsonl(path, text)
+    if suffix == ".parquet":
+        rows = _parquet(path, data)
+    else:
+        text = _text(path, data)
+        rows = _csv(path, text) if suffix == ".csv" else _jsonl(path, text)
     if not rows:
         raise DataError(f"{path}: holds no rows. One JSON object a line, or CSV with a header.")
     return Table(rows, hashlib.sha256(data).hexdigest()[:16])
@@ -115,6 +115,30 @@ def refuse_bad_rows(name: str, problems: list[str], *, total: int) -> None:
         shown = "\n  ".join(problems[:most])
         more = f"\n  … and {len(problems) - most} more" if len(problems) > most else ""
         raise DataError(f"{name}: {len(problems)} of {total} rows are bad:\n  {shown}{more}")
+
+
+def _text(path: Path, data: bytes) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: not UTF-8 text. Save it as UTF-8.") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(f"{path}:{line}: holds a NUL byte: no text. Save it as plain UTF-8 text.")
+    return text
+
+
+def _parquet(path: Path, data: bytes) -> tuple[Row, ...]:
+    """Read Parquet, the form that the hub keeps and gives."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        rows = pyarrow.parquet.read_table(pyarrow.BufferReader(data)).to_pylist()
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{path}: cannot be read as Parquet: {error}. Fetch it again.") from error
+    return tuple(Row(f"{path.name}:{number}", values) for number, values in enumerate(rows, 1))
 
 
 def _jsonl(path: Path, text: str) -> tuple[Row, ...]:
