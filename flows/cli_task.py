@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from w4s.task_check import (
     all_problems,
     check_decimals,
     check_endpoint,
+    check_options,
     check_scorer,
     check_sizes,
 )
@@ -33,12 +35,13 @@ def begin_task(folder: str, *, options: Options) -> None:
     """Write the files to start from and say what to do next. Raises ConfigError."""
     starter = write_starter(Path(folder), project=options.project)
     profile = os.path.relpath(starter.profile)
+    task, name = shlex.quote(str(starter.task)), starter.profile.stem
     sys.stdout.write(
         f"Wrote {starter.data}, {starter.task} and {profile}.\n"
         f"1. Put your questions and answers into {starter.data}, and say in {starter.task}\n"
-        "   what is asked and how answers are scored.\n"
-        f"2. Try it on {ROWS} rows: w4s check {starter.task} --profile {starter.profile.stem}\n"
-        f"3. Search:          w4s search --task {starter.task} --profile {starter.profile.stem}\n"
+        f"   what is asked and how answers are scored. Name your executor in {profile}.\n"
+        f"2. Try it on {ROWS} rows: w4s check {task} --profile {name}\n"
+        f"3. Search:          w4s search --task {task} --profile {name}\n"
     )
 
 
@@ -63,7 +66,8 @@ async def _check(task: str, options: Options) -> list[Finding]:
         )
         _show(findings, [check_sizes(problems, params.benchmarks)])
         if task.endswith(TASK_SUFFIXES):
-            _show(findings, check_decimals(read_task(Path(task)), problems))
+            own = read_task(Path(task))
+            _show(findings, [*check_options(own, problems), *check_decimals(own, problems)])
         await _check_parts(task, problems, params, findings, folder=options.workspace(params).root)
     except W4SError as error:
         _show(findings, [Finding("task" if not findings else "next", False, str(error))])
@@ -84,7 +88,8 @@ async def _check_parts(
             executor=workbench.executor,
         )
         _show(findings, await check_scorer(benchmark, problems))
-        _show(findings, await check_endpoint(benchmark, problems, workbench=workbench))
+        price = params.executor.prices.get(params.executor.model)
+        _show(findings, await check_endpoint(benchmark, problems, workbench=workbench, price=price))
 
 
 def _show(findings: list[Finding], new: Sequence[Finding]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.fakes import AdderBenchmark, FakeExecutor, fake_workbench
 from w4s.benchmarks.custom import TaskParams, load_task
-from w4s.config import BenchmarkParams, load_params
+from w4s.config import BenchmarkParams, Price, load_params
 from w4s.errors import ConfigError, DataError
 from w4s.llm.base import CallFailed, ChatReply, ChatRequest
 from w4s.starter import write_starter
@@ -15,6 +15,7 @@ from w4s.task_check import (
     all_problems,
     check_decimals,
     check_endpoint,
+    check_options,
     check_scorer,
     check_sizes,
 )
@@ -38,6 +39,28 @@ def test_the_starter_is_a_task_that_passes_its_own_check(tmp_path: Path) -> None
     assert len(problems) == 30
     assert check_sizes(problems, params.benchmarks).good
     assert all(finding.good for finding in asyncio.run(check_scorer(benchmark, problems)))
+
+
+def test_a_starter_may_lie_in_any_folder(tmp_path: Path) -> None:
+    """Its path in the profile is text, whatever it holds."""
+    folder = tmp_path / "my, tasks: #1 [a]" / "boxes"
+    starter = write_starter(folder, project=tmp_path)
+    params = load_params(PROJECT / "params.yaml", overlays=(starter.profile,))
+    assert params.benchmarks.all == (starter.task.as_posix(),)
+
+
+def test_options_that_nobody_would_see_are_told() -> None:
+    """A column of another name is left alone, and the question goes out without its options."""
+
+    def found(scorer: str) -> list[str]:
+        values = {"data": "d.csv", "description": "Choose a letter.", "scorer": scorer}
+        problems = [Problem("p0", "b", "q", "A", {"options": ["x", "y"]})]
+        problems += [Problem(f"p{i}", "b", "q", "A") for i in (1, 2)]
+        return [one.text for one in check_options(TaskParams.model_validate(values), problems)]
+
+    (text,) = found("multiple_choice")
+    assert text.startswith("questions without a column options, or A, B, …: 2, such as p1.")
+    assert found("exact") == []
 
 
 def test_a_starter_overwrites_nothing(tmp_path: Path) -> None:
@@ -158,10 +181,12 @@ def test_the_judges_calls_are_a_part_of_the_cost(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("question,answer\n" + "".join(f"{i}?,x{i}\n" for i in range(9)))
     executor = FakeExecutor(answer=lambda request, draw: '{"verdict": "right", "reason": ""}')
     benchmark = load_task(task, executor=executor)
+    workbench, price = fake_workbench(executor), Price(prompt=1, completion=2)
     findings = asyncio.run(
-        check_endpoint(benchmark, all_problems(benchmark), workbench=fake_workbench(executor))
+        check_endpoint(benchmark, all_problems(benchmark), workbench=workbench, price=price)
     )
-    assert findings[-1].text == "1.0 calls, 15 tokens a row, and a call of the judge"
+    due = "1.0 calls, 15 tokens, 0.000020 USD a row, and a call of the judge"
+    assert findings[-1].text == due
     assert len(executor.asked) == 6
 
 

@@ -5,9 +5,12 @@ Writes files only; it overwrites none.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+import yaml
 
 from w4s.errors import ConfigError
 from w4s.files import atomic_write_text
@@ -33,13 +36,13 @@ scorer: numeric         # exact, numeric, multiple_choice, contains, f1, json, u
 """
 
 _PROFILE = """\
-# Everything for the task in {task}, policy and all: `w4s run --profile {name}` also trains on it.
-# `w4s search --task {task}` trains nothing: the embedded policy starts from the adapter that comes
-# with the project, another one as it is.
+# Everything for {task}: policy, executor, sizes.
+# `w4s search --task` trains nothing: the embedded policy starts from the adapter that comes with
+# the project, another one as it is. `w4s run --profile {name}` also trains on the task.
 workspace: runs/{name}
 
 benchmarks:
-  seen: [{task}]
+  seen: {seen}
   unseen: []
   private: 12           # validation problems that decide what is better; more say it surer
   public: 4             # validation problems that the policy may read
@@ -55,6 +58,9 @@ benchmarks:
 
 # policy:                     # the embedded one unless you name another, here or behind base_url
 #   model: Qwen/Qwen2.5-Coder-7B-Instruct
+#   prompt: full              # a larger one reads and writes more than the embedded one
+#   prompt_tokens: 16000
+#   action_tokens: 4096
 # warm_start:
 #   adapter: runs/quickstart/adapters/rwr   # another start than adapters/warm_start
 """
@@ -92,7 +98,9 @@ def write_starter(folder: Path, *, project: Path) -> Starter:
     atomic_write_text(starter.data, _rows())
     atomic_write_text(starter.task, _TASK.format())
     task = starter.task.as_posix()
-    atomic_write_text(starter.profile, _PROFILE.format(name=name, task=task))
+    seen = yaml.safe_dump([task], default_flow_style=True, allow_unicode=True, width=math.inf)
+    text = _PROFILE.format(name=name, task=task, seen=seen.strip())
+    atomic_write_text(starter.profile, text)
     return starter
 
 

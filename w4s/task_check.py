@@ -15,8 +15,9 @@ from w4s.benchmarks.custom import TaskParams, benchmark_label, task_judge
 from w4s.benchmarks.custom_rows import ANY_CODE
 from w4s.benchmarks.splits import SIMILAR_FROM
 from w4s.benchmarks.text import near_duplicates
-from w4s.config import BenchmarkParams
+from w4s.config import BenchmarkParams, Price
 from w4s.evaluation import Workbench, run_problems, total_usage
+from w4s.llm.totals import cost_usd
 from w4s.types import FailureKind, Problem, ProblemResult, Score
 
 ROWS = 3
@@ -44,14 +45,14 @@ def check_sizes(problems: Sequence[Problem], sizes: BenchmarkParams) -> Finding:
             False,
             f"{len(problems)} different questions, but {sizes.private} private and {sizes.public} "
             "public validation problems leave none for the test. Add rows, or lower "
-            "benchmarks.private and benchmarks.public.",
+            "benchmarks.private and benchmarks.public in the profile.",
         )
     test = min(held_out, sizes.test)
     longest = max(len(problem.question) for problem in problems)
     return Finding(
         "data",
         True,
-        f"{len(problems)} different questions of up to {longest:,} characters: {sizes.private} "
+        f"{len(problems):,} different questions of up to {longest:,} characters: {sizes.private} "
         f"private, {sizes.public} public, {test} for the test{_alike(problems)}",
     )
 
@@ -84,6 +85,20 @@ def check_decimals(params: TaskParams, problems: Sequence[Problem]) -> list[Find
     return [Finding("scorer", False, text)]
 
 
+def check_options(params: TaskParams, problems: Sequence[Problem]) -> list[Finding]:
+    """Say how many questions come without options: those of other columns are never shown."""
+    if params.scorer != "multiple_choice":
+        return []
+    bare = [problem for problem in problems if "options" not in problem.data]
+    if not bare:
+        return []
+    text = (
+        f"questions without a column options, or A, B, …: {len(bare):,}, such as {bare[0].id}. "
+        "Their options must stand in the question."
+    )
+    return [Finding("data", True, text)]
+
+
 async def check_scorer(benchmark: Benchmark, problems: Sequence[Problem]) -> list[Finding]:
     """Score each reference answer, which must be right, and one that must be wrong.
 
@@ -113,7 +128,11 @@ async def check_scorer(benchmark: Benchmark, problems: Sequence[Problem]) -> lis
 
 
 async def check_endpoint(
-    benchmark: Benchmark, problems: Sequence[Problem], *, workbench: Workbench
+    benchmark: Benchmark,
+    problems: Sequence[Problem],
+    *,
+    workbench: Workbench,
+    price: Price | None = None,
 ) -> list[Finding]:
     """Answer three problems directly with the executor; what came back, and what it cost.
 
@@ -129,7 +148,9 @@ async def check_endpoint(
     )
     findings = [_answered(p, r) for p, r in zip(chosen, results, strict=True)]
     usage = total_usage(results)
-    text = f"{usage.calls / len(chosen):.1f} calls, {usage.tokens / len(chosen):.0f} tokens a row"
+    text = f"{usage.calls / len(chosen):.1f} calls, {usage.tokens / len(chosen):.0f} tokens"
+    usd = cost_usd(usage, price)
+    text += " a row" if usd is None else f", {usd / len(chosen):.6f} USD a row"
     if task_judge(benchmark.name) is not None:
         text += ", and a call of the judge"
     return [*findings, Finding("cost", True, text)]
