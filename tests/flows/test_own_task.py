@@ -37,8 +37,8 @@ def test_a_csv_of_a_spreadsheet_becomes_a_workflow_that_runs_elsewhere(tmp_path:
     """
     with ScriptedEndpoint(answer=answer) as endpoint:
         folder = write_project(tmp_path / "project", endpoint)
-        assert w4s(folder, "init", "pens").returncode == 0
-        data = folder / "pens" / "data.csv"
+        assert w4s(folder, "init", "my tasks/pens").returncode == 0
+        data, task = folder / "my tasks/pens/data.csv", "my tasks/pens/task.yaml"
         head = "\ufeffquestion,answer\r\n"
         rows = [
             f'"Ann has {i} pens.\r\nBen has {137 * i} pens. How many together?","{138 * i:,}"\r\n'
@@ -46,7 +46,7 @@ def test_a_csv_of_a_spreadsheet_becomes_a_workflow_that_runs_elsewhere(tmp_path:
         ]
         data.write_bytes((head + rows[0] + '"Two, and three?",five\r\n' + rows[1]).encode())
         named = ("--profile", "pens")
-        for command in (("check", "pens/task.yaml"), ("search", "--task", "pens/task.yaml")):
+        for command in (("check", task), ("search", "--task", task)):
             refused = w4s(folder, *command, *named)
             assert refused.returncode == 2
             said = refused.stdout + refused.stderr
@@ -54,16 +54,18 @@ def test_a_csv_of_a_spreadsheet_becomes_a_workflow_that_runs_elsewhere(tmp_path:
             assert "data.csv:4: column 'answer' is no number: 'five'" in said
         assert endpoint.counters.calls == 0
         data.write_bytes((head + "".join(rows)).encode())
-        assert w4s(folder, "check", "pens/task.yaml", *named).returncode == 0
-        done = w4s(folder, "search", "--task", "pens/task.yaml", *named)
+        assert w4s(folder, "check", task, *named).returncode == 0
+        done = w4s(folder, "search", "--task", task, *named)
         assert done.returncode == 0, done.stderr
         assert "pens, search, policy of the endpoint: test accuracy 1.00" in done.stderr
         assert "task.yaml" not in done.stdout + done.stderr
         results = folder / "runs" / "pens" / "results"
         table = json.loads((results / "table.json").read_text())
         assert {row["benchmark"] for row in table} == {"pens"}
+        costs = json.loads((results.parent / "costs.json").read_text())
+        assert {row["benchmark"] for row in costs[:-1]} == {"pens"}
         workflow = "runs/pens/results/workflows/pens.py"
-        exported = w4s(folder, "export", "--workflow", workflow, "--out", "home", *named)
+        exported = w4s(folder, "export", "--workflow", workflow, "--out", "home")
         assert exported.returncode == 0, exported.stderr
         card = (folder / "home" / "README.md").read_text()
         assert "| executor | scripted |" in card
@@ -71,7 +73,7 @@ def test_a_csv_of_a_spreadsheet_becomes_a_workflow_that_runs_elsewhere(tmp_path:
         answered = subprocess.run(
             [sys.executable, "answer.py", "Ann has 5 pens and Ben 1200. How many together?"],
             cwd=folder / "home",
-            env={"PATH": os.environ["PATH"], "OPENAI_BASE_URL": endpoint.base_url},
+            env={"PATH": os.environ["PATH"]},
             capture_output=True,
             text=True,
             check=False,
