@@ -66,7 +66,7 @@ def show_sheet(console: Console, sheet: Sheet) -> None:
     console.print(table)
     if shown < len(sheet.figures):
         rest = ", ".join(" ".join(name.split()) for name in sheet.figures[shown:])
-        console.print(f"Too wide for this terminal: {rest}: {sheet.whole}", markup=False)
+        console.print(f"Too wide for this terminal: {rest}: {sheet.whole}\n", markup=False)
 
 
 def _fitting(sheet: Sheet, width: int) -> int:
