@@ -61,7 +61,7 @@ def test_pictures_are_drawn_for_any_number_of_benchmarks(tmp_path: Path) -> None
     """One, several in a row, and more than a row of panels."""
     iteration = Iteration(0, 0.5, 0.5, 1.0, (), "code")
     for count in (1, 3, 6):
-        names = [f"b{i}" for i in range(count)]
+        names = [f"b{i} c$\\frac{{1}}$" for i in range(count)]  # no formula
         rows = [ResultRow(n, True, "m", 0.5, 0.4, 0.6, 8, None, 1, 1, 0, 0, 1.0) for n in names]
         results = [
             SearchResult(n, "p", s, "c", 0.5, 0, 0.1, (iteration,), Usage())

@@ -144,9 +144,9 @@ def read_task(path: Path) -> TaskParams:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         why = error.strerror if isinstance(error, OSError) else error
+        quotes = " A text with a colon needs quotes." if isinstance(error, yaml.YAMLError) else ""
         raise ConfigError(
-            f"{path}: cannot be read as a task file: {why}. See what w4s init writes; a text "
-            "that holds a colon needs quotes."
+            f"{path}: cannot be read as a task file: {why}. See what w4s init writes.{quotes}"
         ) from error
     try:
         params = TaskParams.model_validate(loaded if isinstance(loaded, dict) else {})

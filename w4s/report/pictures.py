@@ -263,6 +263,10 @@ def _figure(*, width: float, height: float, rows: int = 1, columns: int = 1) -> 
 
 
 def _save(figure: Figure, path: Path) -> None:
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # names of tasks and models may hold a $
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     atomic_write_bytes(path, buffer.getvalue())
