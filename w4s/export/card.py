@@ -113,7 +113,7 @@ function that calls a language model to answer a question.
 {table}{measured}
 ## Use
 
-    pip install -r requirements.txt
+    pip install -r requirements.txt      # Python 3.10 or later
     export OPENAI_API_KEY=...            # and OPENAI_BASE_URL for another endpoint
     python answer.py "QUESTION"          # W4S_MODEL names another model
 
