@@ -23,7 +23,7 @@ from w4s.final_test import TestResult
 from w4s.first_candidates import FirstCandidates
 from w4s.report.pictures import draw_accuracies, draw_searches
 from w4s.report.rows import ResultRow, to_csv, to_markdown
-from w4s.statistics import bootstrap_interval, paired_difference
+from w4s.statistics import accuracy_interval, paired_difference
 from w4s.types import Usage
 from w4s.workflow import Workflow, save_workflow
 
@@ -59,6 +59,7 @@ def make_row(method: Method, result: TestResult, *, seen: bool | None, seconds: 
         search_calls=method.search_usage.calls,
         search_tokens=method.search_usage.tokens,
         seconds=seconds,
+        failures=result.failures,
     )
 
 
@@ -97,8 +98,8 @@ def write_results(
 def compare_policies(candidates: dict[str, list[FirstCandidates]], *, seed: int) -> dict[str, Any]:
     """Return each policy's mean accuracy of first candidates, and trained minus starting one.
 
-    The first policy is the starting one. Intervals are 95 % bootstrap intervals, resampled within
-    benchmarks: another choice of benchmarks would be another comparison.
+    The first policy is the starting one. The intervals, of 95 %, are resampled within benchmarks:
+    another choice of benchmarks would be another comparison.
     """
     accuracies = {
         policy: list(chain.from_iterable(one.accuracies for one in found))
@@ -110,7 +111,7 @@ def compare_policies(candidates: dict[str, list[FirstCandidates]], *, seed: int)
     start = next(iter(accuracies))
     strata = [one.benchmark for one in candidates[start] for _ in one.accuracies]
     means = {
-        p: asdict(bootstrap_interval(a, seed=seed, strata=strata)) for p, a in accuracies.items()
+        p: asdict(accuracy_interval(a, seed=seed, strata=strata)) for p, a in accuracies.items()
     }
     gains = {
         policy: asdict(paired_difference(own, accuracies[start], seed=seed, strata=strata))

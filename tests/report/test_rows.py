@@ -28,9 +28,18 @@ def test_a_row_shows_the_gap_between_validation_and_test() -> None:
 
 def test_markdown_has_a_line_for_each_row() -> None:
     """Headings, a rule, and the rows, all of the same width."""
-    lines = to_markdown([ROW, ROW]).splitlines()
+    lines = to_markdown([ROW, replace(ROW, failures=3)]).splitlines()
     assert len(lines) == 4
     assert {line.count("|") for line in lines} == {len(HEADINGS) + 1}
+
+
+def test_failed_questions_are_told_where_there_are_some() -> None:
+    """A workflow that passes a limit scores nothing there, which is no wrong answer."""
+    heading, _, first, second = to_markdown([ROW, replace(ROW, failures=3)]).splitlines()
+    assert heading.endswith("| seconds | failed |")
+    assert first.endswith("| 7 | 0 |")
+    assert second.endswith("| 7 | 3 |")
+    assert "failed" not in to_markdown([ROW])
 
 
 def test_a_bar_in_a_name_ends_no_cell() -> None:

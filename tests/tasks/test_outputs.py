@@ -215,6 +215,7 @@ def test_results_are_written_with_intervals_costs_and_runnable_workflows(
         "search_calls": 10,
         "search_tokens": 150,
         "seconds": 1.5,
+        "failures": 0,
     }
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["test"]["gcd"]["search_trained_policy_rwr"] == 0.5

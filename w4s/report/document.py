@@ -116,17 +116,18 @@ def _results(rows: Sequence[ResultRow]) -> str:
     names = list(dict.fromkeys(row.method for row in rows))
     sizes = {row.problems for row in rows}  # a small benchmark has fewer than the others
     starts = [n for n, row in enumerate(rows) if not n or row.benchmark != rows[n - 1].benchmark]
+    shown = (*_FIGURES, *(["failed"] if any(row.failures for row in rows) else []))
     lines: list[tuple[Cell, ...]] = []
     for number, row in enumerate(rows):
         label = row.benchmark + (" (unseen)" if row.seen is False else "")
         label += f", n = {row.problems}" if len(sizes) > 1 else ""
         bar = interval_bar(row.accuracy, row.low, row.high, colour=names.index(row.method))
         texts = dict(zip(HEADINGS, cells(row), strict=True))
-        figures = (texts[name] for name in _FIGURES)
+        figures = (texts[name] for name in shown)
         first = label if number in starts else ""
         lines.append((first, row.method, texts[_ACCURACY], Html(bar), *figures))
     accuracy = _ACCURACY if len(sizes) > 1 else f"{_ACCURACY}, n = {rows[0].problems}"
-    headings = ("benchmark", "method", accuracy, "0 … 1", *_FIGURES)
+    headings = ("benchmark", "method", accuracy, "0 … 1", *shown)
     return section("Every benchmark", table(headings, lines, left=2, starts=starts))
 
 

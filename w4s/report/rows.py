@@ -14,7 +14,8 @@ class ResultRow:
 
     `seen` is whether training saw the benchmark, None where nothing was trained. `validation` is
     the accuracy by which the workflow was chosen, None where nothing measured it. Calls and tokens
-    are those of the test; `search_calls` and `search_tokens` those of finding it.
+    are those of the test; `search_calls` and `search_tokens` those of finding it. `failures` counts
+    the problems without an answer: the workflow broke, passed a limit or got no reply.
     """
 
     benchmark: str
@@ -30,6 +31,7 @@ class ResultRow:
     search_calls: int
     search_tokens: int
     seconds: float
+    failures: int = 0
 
     @property
     def gap(self) -> float | None:
@@ -49,6 +51,7 @@ HEADINGS = (
     "search calls",
     "search tokens",
     "seconds",
+    "failed",
 )
 
 
@@ -66,15 +69,22 @@ def cells(row: ResultRow) -> tuple[str, ...]:
         f"{row.search_calls:,}",
         f"{row.search_tokens:,}",
         f"{row.seconds:.0f}",
+        f"{row.failures:,}",
     )
 
 
 def to_markdown(rows: Sequence[ResultRow]) -> str:
-    """Return the rows as a Markdown table; where nothing was trained, without "trained on"."""
+    """Return the rows as a Markdown table.
+
+    Where nothing was trained it is without "trained on", where nothing failed without "failed".
+    """
+    empty = {
+        "trained on": all(row.seen is None for row in rows),
+        "failed": not any(row.failures for row in rows),
+    }
+    kept = [place for place, name in enumerate(HEADINGS) if not empty.get(name)]
     lines = [HEADINGS, *(cells(row) for row in rows)]
-    if all(row.seen is None for row in rows):
-        lines = [(line[0], *line[2:]) for line in lines]
-    return markdown_table(lines)
+    return markdown_table([[line[place] for place in kept] for line in lines])
 
 
 def markdown_table(lines: Sequence[Sequence[str]]) -> str:
