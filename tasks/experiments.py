@@ -148,6 +148,8 @@ def write_experiment(
     target = context.workspace.root / FOLDER / experiment.name
     with atomic_folder(target) as folder:
         page = markdown(experiment, lines, curves, _reference(experiment, context, cells))
+        if experiment.shape == "transfer" and not params.experiments.executors:
+            page += "No other executors: experiments.executors is empty.\n"
         atomic_write_text(folder / "table.md", page + _first_candidates(comparisons))
         atomic_write_text(folder / "table.csv", lines_csv(lines))
         if curves:

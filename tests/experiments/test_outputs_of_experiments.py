@@ -87,3 +87,4 @@ def test_every_experiment_leaves_tables_a_picture_and_its_cells(tmp_path: Path, 
     assert ("First candidates" in text) == experiment.first_candidates
     assert ("+0.200 [+0.100, +0.300] | <0.001 |" in text) == experiment.first_candidates
     assert (folder / "curves.csv").exists() == (name == "learning-curve")
+    assert ("experiments.executors is empty" in text) == (name == "transfer")
