@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 
 import pytest
@@ -97,9 +98,31 @@ def test_problems_do_not_depend_on_the_hash_seed() -> None:
     assert len(prints) == 1
 
 
-def test_a_generator_that_walks_over_sets_repeats_in_a_child() -> None:
-    """`rg:ransom_note` depends on the hash seed in-process, and not through the registry."""
-    benchmark = get_benchmark("rg:ransom_note")
+def test_an_answer_that_keeps_its_verifier_busy_is_wrong_in_seconds() -> None:
+    """It reads fractions; the number would have a billion digits. The next answer is judged."""
+    benchmark = get_benchmark("rg:coin_flip")
+    (problem,) = benchmark.problems(1, seed=1)
+    endless = asyncio.run(benchmark.score(problem, "1e999999999"))
+    assert (endless.value, endless.answer) == (0.0, "1e999999999")
+    assert "its process died" in endless.reason or "no verdict within" in endless.reason
+    assert asyncio.run(benchmark.score(problem, problem.answer)).value == 1.0
+
+
+@pytest.mark.parametrize("name", SUITE_NAMES)
+def test_the_suites_verifiers_are_quick_with_any_answer(name: str) -> None:
+    """They run in the program's own process."""
+    benchmark = get_benchmark(name)
+    (problem,) = benchmark.problems(1, seed=1)
+    started = time.process_time()
+    for answer in ("1e999999999", "9" * 20_000, "9**9**9", "(" * 9_000, "1/" * 9_000 + "1", "²"):
+        assert asyncio.run(benchmark.score(problem, answer)).value == 0.0
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("name", ["ransom_note", "list_functions"])
+def test_a_generator_that_depends_on_its_process_repeats_in_a_child(name: str) -> None:
+    """In-process one walks over sets, the other draws from the global random generator."""
+    benchmark = get_benchmark(f"rg:{name}")
     first = benchmark.problems(5, seed=1)
     assert first == benchmark.problems(5, seed=1)
     assert all(asyncio.run(benchmark.score(item, item.answer)).value == 1.0 for item in first)

@@ -136,7 +136,7 @@ def test_the_child_gets_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "secret-of-the-test")
     referee = MathReferee()
     assert referee.score(r"\frac12", "0.5").value == 1.0
-    child = referee._child  # the process is the subject
+    child = referee._child._child  # the process is the subject
     assert child is not None
     environment = Path(f"/proc/{child.pid}/environ")
     if not environment.exists():

@@ -21,9 +21,11 @@ from typing import Any
 
 from w4s.benchmarks.answers import decimal_value, unwrap
 from w4s.benchmarks.base import TooFewProblems
+from w4s.benchmarks.child import LineChild
+from w4s.benchmarks.gym_child import mark
 from w4s.benchmarks.gym_entries import Recipe, generate, generate_in_child, make_dataset
 from w4s.benchmarks.gym_safety import unsafe_reason
-from w4s.benchmarks.lossless import decode, encode
+from w4s.benchmarks.lossless import encode
 from w4s.types import Problem, Score
 
 SCORER_REVISION = 1
@@ -33,8 +35,8 @@ NO_REFERENCE = "(any answer that passes the check)"
 class GymBenchmark:
     """A data set of reasoning-gym with a fixed configuration.
 
-    `stable` says that its generator is known not to depend on the hash seed of the process;
-    others are generated in a child process with a fixed one.
+    `stable` says that its generator is known not to depend on the hash seed of the process, and
+    its verifier to be quick with any answer; others generate and verify in child processes.
     """
 
     def __init__(
@@ -104,23 +106,29 @@ class GymBenchmark:
     def _verifier(self) -> Any:
         return make_dataset(self._dataset, self._config, seed=0, size=1)
 
+    @cached_property
+    def _child(self) -> LineChild:
+        return LineChild("w4s.benchmarks.gym_child")
+
+    def _verified(self, problem: Problem, given: str) -> dict[str, Any]:
+        """Return {"mark"} or {"error"}."""
+        request = {"question": problem.question, "given": given, **problem.data}
+        if self._stable:
+            return mark(self._verifier, request)
+        return self._child.ask({"dataset": self._dataset, "config": self._config, **request})
+
     def _score(self, problem: Problem, answer: str) -> Score:
         if not answer.strip():
             return Score(0.0, None, "the answer is empty")
-        entry = {
-            "question": problem.question,
-            "answer": decode(problem.data["answer"]),
-            "metadata": decode(problem.data["metadata"]),
-        }
         marks = {}
         for text in _readings(answer, problem.answer):
             refusal = unsafe_reason(self._dataset, text)
             if refusal is not None:
                 return Score(0.0, text, refusal)
-            try:
-                marks[text] = float(self._verifier.score_answer(text, entry))
-            except Exception as error:  # noqa: BLE001  # verifiers raise anything on odd answers
-                return Score(0.0, text, f"the verifier could not read it: {error!r:.200}")
+            found = self._verified(problem, text)
+            if "error" in found:
+                return Score(0.0, text, str(found["error"]))
+            marks[text] = float(found["mark"])
             # exactly: sums of partial marks may pass 1 by a rounding error
             if marks[text] == 1.0:
                 return Score(1.0, text, "the verifier gives full marks")

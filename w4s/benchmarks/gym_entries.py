@@ -21,13 +21,15 @@ from w4s.errors import DataError
 ATTEMPTS_PER_PROBLEM = 20
 ATTEMPTS_AT_LEAST = 500
 CHILD_SECONDS = 300
-# some generators print while they work, hence the other stream
+# some generators print while they work, hence the other stream; some draw from the global generator
 _CHILD = """
-import contextlib, json, sys
+import contextlib, json, random, sys
 from w4s.benchmarks.gym_entries import Recipe, generate
 from w4s.benchmarks.lossless import encode
+recipe = Recipe(**json.load(sys.stdin))
+random.seed(recipe.seed)
 with contextlib.redirect_stdout(sys.stderr):
-    entries = generate(Recipe(**json.load(sys.stdin)))
+    entries = generate(recipe)
 print(json.dumps(encode(entries)))
 """
 
@@ -68,9 +70,10 @@ def generate(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def generate_in_child(recipe: Recipe) -> list[dict[str, Any]]:
-    """Return what `generate` returns in a process with a fixed hash seed.
+    """Return what `generate` returns in a process with a fixed hash seed and random state.
 
-    A few generators walk over sets, so that their entries differ from process to process.
+    A few generators walk over sets, or draw from the global generator, so that their entries differ
+    from process to process.
     Raises DataError where the child fails.
     """
     environment = {**os.environ, "PYTHONHASHSEED": "0"}

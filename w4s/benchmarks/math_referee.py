@@ -1,32 +1,21 @@
 r"""Decide whether two mathematical answers are equal, with math-verify in a child process.
 
 In a child, because sympy may need for ever (`9**9**9`), and its time-outs only work in a main
-thread; and because parsing an untrusted answer is nothing for the program's own process. The
-child has no secrets in its environment, and is ended and started again where it hangs.
+thread; and because parsing an untrusted answer is nothing for the program's own process.
 
 Source of the comparison: https://github.com/huggingface/Math-Verify
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import selectors
-import subprocess
-import sys
-import threading
-import weakref
-from typing import IO, Any
 
 from w4s.benchmarks.answers import announced, boxed, unfenced, unwrap
+from w4s.benchmarks.child import ANSWER_SECONDS, LineChild
 from w4s.benchmarks.plain_math import as_latex
 from w4s.types import Score
 
-ANSWER_SECONDS = 30.0  # of the clock; a step of the child ends after 5 of the processor's
-START_SECONDS = 120.0
 MAX_CHARACTERS = 4_000
-_KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT")
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}")
 _DELIMITER = re.compile(r"(?<!\\)\\[\[\]()]")  # not the "\\[2pt]" of a matrix
 _ROW_GAP = re.compile(r"\\\\\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm)\s*\]")
@@ -44,10 +33,7 @@ class MathReferee:
     """Compares answers, one at a time, in a child that is started when first needed."""
 
     def __init__(self, *, answer_seconds: float = ANSWER_SECONDS) -> None:
-        self._answer_seconds = answer_seconds
-        self._lock = threading.Lock()
-        self._child: subprocess.Popen[str] | None = None
-        self._finalizer: weakref.finalize[..., Any] | None = None
+        self._child = LineChild("w4s.benchmarks.math_child", answer_seconds=answer_seconds)
 
     def score(self, reference: str, answer: str) -> Score:
         r"""Judge an answer: its last `\boxed{}`, else what "the answer is" announces. Blocks."""
@@ -59,10 +45,11 @@ class MathReferee:
                 return Score(1.0, text, "the same text as the reference")
         if len(text) > MAX_CHARACTERS:
             text = text[-MAX_CHARACTERS:]
-        reply = self._ask(reference, text if inner is None else f"${text}$")
+        given = text if inner is None else f"${text}$"
+        reply = self._child.ask({"reference": reference, "answer": given})
         latex = as_latex(text)
         if not reply.get("equal") and latex != text:
-            again = self._ask(reference, f"${latex}$")
+            again = self._child.ask({"reference": reference, "answer": f"${latex}$"})
             reply = again if again.get("equal") else reply
         if "error" in reply:
             return Score(0.0, text, f"math-verify gave up: {reply['error']}")
@@ -74,73 +61,7 @@ class MathReferee:
 
     def close(self) -> None:
         """End the child, if any; it starts again when needed."""
-        with self._lock:
-            self._end()
-
-    def _ask(self, reference: str, answer: str) -> dict[str, Any]:
-        with self._lock:
-            seconds = self._answer_seconds if self._child is not None else START_SECONDS
-            child = self._child or self._start()
-            try:
-                line = json.dumps({"reference": reference, "answer": answer})
-                reply = _exchange(child, line, seconds=seconds)
-            except (BrokenPipeError, EOFError):
-                self._end()
-                return {"error": "its process died (out of memory?)"}
-            except TimeoutError:
-                self._end()
-                return {"error": f"no verdict within {seconds:g} s"}
-            loaded: dict[str, Any] = json.loads(reply)
-            return loaded
-
-    def _start(self) -> subprocess.Popen[str]:
-        environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
-        child = subprocess.Popen(
-            [sys.executable, "-m", "w4s.benchmarks.math_child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-        self._child = child
-        self._finalizer = weakref.finalize(self, _kill, child)
-        return child
-
-    def _end(self) -> None:
-        if self._child is not None:
-            _kill(self._child)
-        if self._finalizer is not None:
-            self._finalizer.detach()
-        self._child = self._finalizer = None
-
-
-def _exchange(child: subprocess.Popen[str], line: str, *, seconds: float) -> str:
-    given, got = _pipes(child)
-    given.write(line + "\n")
-    given.flush()
-    with selectors.DefaultSelector() as selector:
-        selector.register(got, selectors.EVENT_READ)
-        if not selector.select(seconds):
-            raise TimeoutError
-    reply = got.readline()
-    if not reply:
-        raise EOFError
-    return reply
-
-
-def _pipes(child: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
-    if child.stdin is None or child.stdout is None:
-        raise RuntimeError("the child of the referee was started without pipes")
-    return child.stdin, child.stdout
-
-
-def _kill(child: subprocess.Popen[str]) -> None:
-    child.kill()
-    child.wait()
-    for pipe in (child.stdin, child.stdout):
-        if pipe is not None:
-            pipe.close()
+        self._child.close()
 
 
 def _first_formula(said: str | None) -> str | None:
