@@ -167,6 +167,13 @@ def test_code_that_hangs_is_ended() -> None:
         made.execute_code("def solution():\n    while True: pass", timeout=1)
 
 
+def test_a_time_that_is_none_counts_as_none() -> None:
+    """As in the search, where it does not end the code before it began."""
+    made, _ = agent(lambda body: [])
+    code = "def solution():\n    return 7"
+    assert [made.execute_code(code, timeout=given) for given in (None, 0, -9)] == [7, 7, 7]
+
+
 def test_json_replies_hold_text_as_it_came() -> None:
     """Values are not turned into strings; call_llm gives them as JSON text."""
     made, _ = agent(lambda body: [json.dumps({"a": [1, None]})])

@@ -107,7 +107,8 @@ class Agent:
 
         NOT sandboxed: see the head of this file.
         """
-        seconds = min(timeout or CODE_SECONDS, CODE_SECONDS)
+        given = timeout if timeout is not None and timeout > 0 else CODE_SECONDS
+        seconds = min(given, CODE_SECONDS)
         package = __name__.rpartition(".")[0]
         root = Path(__file__).resolve().parents[__name__.count(".")]
         command = [sys.executable, "-I", "-c", _CHILD.format(package=package), str(root)]
