@@ -33,6 +33,7 @@ OWN_TASK = "own_task"
 
 def begin_task(folder: str, *, options: Options) -> None:
     """Write the files to start from and say what to do next. Raises ConfigError."""
+    options.load()  # outside a project no command could use what is written
     starter = write_starter(Path(folder), project=options.project)
     profile = os.path.relpath(starter.profile)
     task, name = shlex.quote(str(starter.task)), starter.profile.stem

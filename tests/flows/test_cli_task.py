@@ -46,6 +46,14 @@ def test_init_writes_and_says_what_is_next(folder: Path) -> None:
         assert (folder / name).is_file()
 
 
+def test_init_writes_nothing_outside_a_project(tmp_path: Path) -> None:
+    """The commands that it names would not find params.yaml."""
+    done = w4s(tmp_path, "init", "boxes")
+    assert done.returncode == 2
+    assert "params.yaml: no such parameter file. Run in the project folder" in done.stderr
+    assert not (tmp_path / "boxes").exists()
+
+
 def test_check_lists_bad_rows_and_exits_with_2(folder: Path) -> None:
     """Nothing is opened and nothing is asked before the rows are good."""
     w4s(folder, "init", "boxes")
