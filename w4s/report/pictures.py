@@ -123,6 +123,10 @@ def _draw_panel(axes: Axes, benchmark: str, curves: Mapping[str, Sequence[Curve]
         axes.plot(*_columns(mean_curve(own)), color=colour, linewidth=2, label=label)
     axes.set_title(benchmark, fontsize=9)
     axes.set_ylim(-0.03, 1.03)
+    axes.tick_params(labelsize=8)
+    axes.grid(axis="y", color=_GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("best validation accuracy", fontsize=8)
 
