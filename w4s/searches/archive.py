@@ -2,7 +2,8 @@
 
 After Hu et al., "Automated Design of Agentic Systems", arXiv 2408.08435 (Meta Agent Search). The
 two rounds of self-reflection before each evaluation are left out, so that every search asks its
-policy as often; corrections of failing code are those of all searches.
+policy as often; corrections of failing code are those of all searches, and so is the one example
+that the archive starts with (Meta Agent Search starts with seven published workflows).
 """
 
 from __future__ import annotations
