@@ -19,8 +19,9 @@ _IDS = 3  # most of one line
 _LEGEND = """\
 Accuracy: on the held-out problems, with a 95 % interval over the problems (Wilson's where every
 score is right or wrong, which over several benchmarks is the wider one, else the bootstrap's);
-several searches are averaged, and ± is their sample deviation. Failed: questions on which the workflow broke, passed a limit or got no reply; they count
-as wrong. Validation: the accuracy by which the workflow was chosen; gap: validation minus test.
+several searches are averaged, and ± is their sample deviation. Failed: questions on which the
+workflow broke, passed a limit or got no reply; they count as wrong. Validation: the accuracy by
+which the workflow was chosen; gap: validation minus test.
 Difference: {reference} minus this method on the same problems, paired bootstrap interval and p;
 over several benchmarks the bootstrap resamples within each, as they are no sample of any.
 McNemar: exact p. Nothing is corrected for the number of comparisons, and the bootstrap's intervals
