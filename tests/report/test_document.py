@@ -205,6 +205,17 @@ def test_means_are_over_all_problems_of_seen_and_of_unseen_benchmarks() -> None:
     assert group_means(rows, scores[:1], seed=0) == []
 
 
+def test_the_gap_of_several_benchmarks_is_that_of_their_accuracies() -> None:
+    """Weighted like the accuracy, and not told where one benchmark has no validation accuracy."""
+    small = replace(row("gcd", "a", 0.5, seen=True), problems=2, validation=1.0)
+    large = replace(row("lcm", "a", 1.0, seen=True), problems=6, validation=1.0)
+    scores = [TestScores("gcd", "a", (1.0, 0.0)), TestScores("lcm", "a", (1.0,) * 6)]
+    (mean,) = group_means([small, large], scores, seed=0)
+    assert mean.gap == 1.0 - mean.interval.estimate == 0.125
+    (mean,) = group_means([small, replace(large, validation=None)], scores, seed=0)
+    assert mean.gap is None
+
+
 def test_failures_are_counted_by_stage_benchmark_and_kind() -> None:
     """Attempts that did not run, commonest first; failed problems beside them."""
     found = broken_attempts([trajectory()], [search("gcd", 0, 0.5)])

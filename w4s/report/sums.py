@@ -15,9 +15,10 @@ from w4s.types import Usage
 
 @dataclass(frozen=True, slots=True)
 class GroupMean:
-    """A method on all seen, or all unseen, benchmarks. `gap` is validation minus test accuracy.
+    """A method on all seen, or all unseen, benchmarks: everything is over all their problems.
 
-    `seen` is None where nothing was trained.
+    `gap` is validation minus test accuracy, None where a row has none. `seen` is None where nothing
+    was trained.
     """
 
     seen: bool | None
@@ -57,14 +58,14 @@ def group_means(
                 continue
             strata = [row.benchmark for row, one in zip(own, complete, strict=True) for _ in one]
             together = list(chain.from_iterable(complete))
-            gaps = [row.gap for row in own if row.gap is not None]
+            gaps = [row.problems * row.gap for row in own if row.gap is not None]
             problems = sum(row.problems for row in own)
             means.append(
                 GroupMean(
                     seen=seen,
                     method=method,
                     interval=accuracy_interval(together, seed=seed, strata=strata),
-                    gap=sum(gaps) / len(gaps) if gaps else None,
+                    gap=sum(gaps) / problems if len(gaps) == len(own) else None,
                     calls_per_problem=sum(row.calls for row in own) / problems,
                     benchmarks=len(own),
                 )
