@@ -23,6 +23,7 @@ from w4s.task_check import (
     check_decimals,
     check_endpoint,
     check_options,
+    check_policy,
     check_scorer,
     check_sizes,
 )
@@ -91,6 +92,11 @@ async def _check_parts(
         _show(findings, await check_scorer(benchmark, problems))
         price = params.executor.prices.get(params.executor.model)
         _show(findings, await check_endpoint(benchmark, problems, workbench=workbench, price=price))
+    if params.policy.base_url is not None:
+        from w4s.policy.load import load_policy
+
+        policy, temperature = load_policy(params.policy), params.search.temperature
+        _show(findings, [await check_policy(policy, temperature=temperature)])
 
 
 def _show(findings: list[Finding], new: Sequence[Finding]) -> None:

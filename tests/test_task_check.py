@@ -2,20 +2,23 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.fakes import AdderBenchmark, FakeExecutor, fake_workbench
+from tests.fakes import AdderBenchmark, FakeExecutor, ScriptedPolicy, fake_workbench
 from w4s.benchmarks.custom import TaskParams, load_task
 from w4s.config import BenchmarkParams, Price, load_params
-from w4s.errors import ConfigError, DataError
+from w4s.errors import ConfigError, DataError, EndpointError
 from w4s.llm.base import CallFailed, ChatReply, ChatRequest
+from w4s.policy.base import PolicyReply
 from w4s.starter import write_starter
 from w4s.task_check import (
     all_problems,
     check_decimals,
     check_endpoint,
     check_options,
+    check_policy,
     check_scorer,
     check_sizes,
 )
@@ -188,6 +191,25 @@ def test_the_judges_calls_are_a_part_of_the_cost(tmp_path: Path) -> None:
     due = "1.0 calls, 15 tokens, 0.000020 USD a row, and a call of the judge"
     assert findings[-1].text == due
     assert len(executor.asked) == 6
+
+
+def test_a_policy_behind_an_endpoint_is_tried() -> None:
+    """A search would ask it when its examples are paid for; what it writes first is shown."""
+
+    class Replies(ScriptedPolicy):
+        async def sample(self, *state: Any, **settings: Any) -> list[PolicyReply]:
+            return [PolicyReply("", 20, truncated=True)]
+
+    class Away(ScriptedPolicy):
+        async def sample(self, *state: Any, **settings: Any) -> list[PolicyReply]:
+            raise EndpointError("http://here/v1: the policy 'm' gave no reply")
+
+    policies = (ScriptedPolicy(["ready"]), Replies([]), Away([]))
+    found = [asyncio.run(check_policy(policy, temperature=0.5)) for policy in policies]
+    assert [finding.good for finding in found] == [True, False, False]
+    assert found[0].text == "scripted -> 'ready'"
+    assert found[1].text == "scripted -> '', cut off at policy.action_tokens"
+    assert "gave no reply" in found[2].text
 
 
 def test_an_endpoint_without_replies_is_found() -> None:

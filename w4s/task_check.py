@@ -16,9 +16,11 @@ from w4s.benchmarks.custom_rows import ANY_CODE
 from w4s.benchmarks.splits import SIMILAR_FROM
 from w4s.benchmarks.text import near_duplicates
 from w4s.config import BenchmarkParams, Price
+from w4s.errors import EndpointError
 from w4s.evaluation import Workbench, run_problems, total_usage
 from w4s.llm.totals import cost_usd
-from w4s.types import FailureKind, Problem, ProblemResult, Score
+from w4s.policy.base import Policy
+from w4s.types import FailureKind, Message, Problem, ProblemResult, Score
 
 ROWS = 3
 _WORKFLOW = "direct"
@@ -154,6 +156,18 @@ async def check_endpoint(
     if task_judge(benchmark.name) is not None:
         text += ", and a call of the judge"
     return [*findings, Finding("cost", True, text)]
+
+
+async def check_policy(policy: Policy, *, temperature: float) -> Finding:
+    """Ask a policy behind an endpoint for a word: a search asks when the examples are paid for."""
+    greeting = Message("user", "Reply with the one word: ready")
+    try:
+        (reply,) = await policy.sample([greeting], n=1, temperature=temperature, seed=0)
+    except EndpointError as error:
+        return Finding("policy", False, str(error))
+    cut = ", cut off at policy.action_tokens" if reply.truncated else ""
+    text = f"{policy.identity} -> {_cut(reply.text)}{cut}"
+    return Finding("policy", bool(reply.text.strip()), text)
 
 
 def _alike(problems: Sequence[Problem]) -> str:

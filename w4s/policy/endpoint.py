@@ -119,7 +119,7 @@ class EndpointPolicy:
     def _refusal(self, error: object) -> str:
         return (
             f"{self._address.shown}: the policy {self._model!r} gave no reply: "
-            f"{self._address.scrub(str(error))}. Check "
+            f"{self._address.scrub(str(error)).rstrip('.')}. Check "
             "policy.base_url, policy.model and OPENAI_API_KEY, and that the server runs."
         )
 
