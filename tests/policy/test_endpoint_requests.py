@@ -56,6 +56,24 @@ def sample(answer: Answer, *, n: int) -> tuple[list[Any], list[dict[str, Any]]]:
     return asyncio.run(run()), asked
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "temperature", "seed"])
+def test_what_a_model_does_not_take_is_left_out(name: str) -> None:
+    """Hosted models that think refuse some parameters: they are policies all the same."""
+
+    def answer(body: dict[str, Any]) -> httpx.Response:
+        if name in body:
+            said = f"Unsupported parameter: '{name}' is not supported with this model."
+            return httpx.Response(400, json={"error": {"message": said}})
+        return completion(["a", "b"])
+
+    replies, asked = sample(answer, n=2)
+    assert [reply.text for reply in replies] == ["a", "b"]
+    assert len(asked) == 2
+    assert (asked[1].get("max_tokens"), asked[1].get("max_completion_tokens")) == (
+        (None, 99) if name == "max_tokens" else (99, None)
+    )
+
+
 def test_all_replies_come_from_one_request() -> None:
     """With n, temperature, seed and limit as asked for."""
     replies, asked = sample(lambda body: completion(["a", "b", "c"]), n=3)

@@ -6,6 +6,7 @@ Asks for all replies in one request, so that the server reads the prompt once. K
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 from openai import (
@@ -14,6 +15,7 @@ from openai import (
     AsyncOpenAI,
     BadRequestError,
     DefaultAsyncHttpxClient,
+    omit,
 )
 from openai.types.chat import ChatCompletionMessageParam
 from openai.types.chat.chat_completion import Choice
@@ -29,6 +31,8 @@ _BYTES_PER_TOKEN = 3  # of English text and code 3.5 to 4.5: the estimate errs o
 _TOKENS_PER_MESSAGE = 6
 _TIMEOUT_SECONDS = 600.0
 _RETRIES = 4
+# what some models do not take; for the first one they take max_completion_tokens
+_REFUSABLE = ("max_tokens", "temperature", "seed")
 
 
 class EndpointPolicy:
@@ -48,6 +52,7 @@ class EndpointPolicy:
         self._model = model
         self._address = Address(base_url, os.environ.get("OPENAI_API_KEY") or NO_KEY)
         self._action_tokens = action_tokens
+        self._refused: set[str] = set()
         self._client = client or AsyncOpenAI(
             base_url=base_url,
             api_key=self._address.api_key,
@@ -97,17 +102,24 @@ class EndpointPolicy:
         self, messages: Sequence[Message], n: int, temperature: float, seed: int
     ) -> list[_Sampled]:
         chat: list[ChatCompletionMessageParam] = [_param(message) for message in messages]
+        refused = set(self._refused)
+        short = "max_tokens" in refused
         try:
             completion = await self._client.chat.completions.create(
                 model=self._model,
                 messages=chat,
                 n=n,
-                temperature=temperature,
-                seed=seed,
-                max_tokens=self._action_tokens,
+                temperature=omit if "temperature" in refused else temperature,
+                seed=omit if "seed" in refused else seed,
+                max_tokens=omit if short else self._action_tokens,
+                max_completion_tokens=self._action_tokens if short else omit,
             )
-        except BadRequestError:
-            raise
+        except BadRequestError as error:
+            named = {name for name in _REFUSABLE if re.search(rf"\b{name}\b", str(error))}
+            if not named - refused:
+                raise
+            self._refused |= named
+            return await self._ask(messages, n, temperature, seed)
         except (APIStatusError, APIConnectionError) as error:
             raise EndpointError(self._refusal(error)) from error
         if not completion.choices:
