@@ -74,6 +74,12 @@ def test_what_a_model_does_not_take_is_left_out(name: str) -> None:
     )
 
 
+def test_thinking_aloud_is_no_part_of_a_reply() -> None:
+    """Its drafts are no workflow, and its length would fill the next state."""
+    replies, _ = sample(lambda body: completion(["<think>draft</think>\nfinal", "<think>cut"]), n=2)
+    assert [reply.text.strip() for reply in replies] == ["final", ""]
+
+
 def test_all_replies_come_from_one_request() -> None:
     """With n, temperature, seed and limit as asked for."""
     replies, asked = sample(lambda body: completion(["a", "b", "c"]), n=3)

@@ -23,6 +23,7 @@ from openai.types.chat.chat_completion import Choice
 from w4s.concurrency import gather
 from w4s.errors import EndpointError
 from w4s.llm.endpoint import NO_KEY, Address
+from w4s.llm.replies import strip_thinking
 from w4s.policy.base import PolicyReply
 from w4s.seeds import derive_seed
 from w4s.types import Message
@@ -141,7 +142,8 @@ _Sampled = tuple[Choice, int]  # a choice, and its share of the reply's tokens
 
 def _reply(sampled: _Sampled) -> PolicyReply:
     choice, tokens = sampled
-    return PolicyReply(choice.message.content or "", tokens, choice.finish_reason == "length")
+    text = strip_thinking(choice.message.content or "")  # no part of the analysis
+    return PolicyReply(text, tokens, choice.finish_reason == "length")
 
 
 def _param(message: Message) -> ChatCompletionMessageParam:
