@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from w4s.benchmarks.drop import read_row, score
@@ -138,3 +140,11 @@ def test_a_row_without_an_answer_is_refused() -> None:
 def test_lists_of_programs_and_people_are_spans(answer: str) -> None:
     """A JSON list and a line each: brackets, quotes and marks are no part of a span."""
     assert judge(answer, ["1200 men", "ships"]) == 1.0
+
+
+@pytest.mark.parametrize("blank", ["\t", "\n", " \n"])
+def test_a_long_gap_in_a_reply_takes_no_time(blank: str) -> None:
+    """Small models repeat themselves to their limit."""
+    started = time.process_time()
+    judge(f"5{blank * 30_000}x", ["5"])
+    assert time.process_time() - started < 1.5

@@ -120,6 +120,14 @@ def test_code_in_an_answer_is_not_run(referee: MathReferee, tmp_path: Path) -> N
     assert not target.exists()
 
 
+@pytest.mark.parametrize("blank", ["\t", "\n", " \n"])
+def test_a_long_gap_in_a_reply_takes_no_time(referee: MathReferee, blank: str) -> None:
+    """What is read outside the child has no limit there."""
+    started = time.process_time()
+    referee.score("5", f"5{blank * 30_000}x")
+    assert time.process_time() - started < 1.5
+
+
 def test_an_answer_that_never_ends_is_cut_off() -> None:
     """A tower of powers costs the time-out, and the next answer is judged as ever."""
     referee = MathReferee(answer_seconds=3)

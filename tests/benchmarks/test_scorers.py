@@ -265,7 +265,9 @@ def test_words_in_a_box_a_fence_or_under_a_heading_are_the_words(answer: str) ->
     assert exact("New York", answer).value == 1.0
 
 
-@pytest.mark.parametrize("text", ["\n", "\n*", "# ", "answer is ", "- "])
+@pytest.mark.parametrize(
+    "text", ["\n", "\n*", "# ", "answer is ", "- ", "Answer: A\n", "Answer:\n"]
+)
 def test_a_long_reply_announces_at_once(text: str) -> None:
     """Repeated line breaks once made the search for announcements take minutes."""
     started = time.process_time()

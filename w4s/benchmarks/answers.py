@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import deque
 from decimal import Decimal, InvalidOperation
 
 _WRAPPINGS = (('"', '"'), ("'", "'"), ("`", "`"), ("“", "”"), ("**", "**"), ("$", "$"))
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
+_MOST_SAID = 20  # the last ones; more of them would only be empty
 _SPACE_OR_BOLD = " \t\r*"
 _LONG_SPACE = re.compile(r"(\s)\s{20,}")
 _BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\[{}]|[{}]")
@@ -80,9 +82,10 @@ def announced(text: str) -> str | None:
 
     To the end of its line, or of the list that begins there.
     """
-    parts = (_line_or_list(text[match.end() :]) for match in _SAID.finditer(text))
-    said = [part.strip(_SPACE_OR_BOLD).removesuffix(".").strip(_SPACE_OR_BOLD) for part in parts]
-    return next((part for part in reversed(said) if part), None)
+    matches = deque(_SAID.finditer(text), maxlen=_MOST_SAID)
+    parts = (_line_or_list(text[match.end() :]) for match in reversed(matches))
+    said = (part.strip(_SPACE_OR_BOLD).removesuffix(".").strip(_SPACE_OR_BOLD) for part in parts)
+    return next((part for part in said if part), None)
 
 
 def _line_or_list(text: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from w4s.benchmarks.answers import announced, unwrap_words
+from w4s.benchmarks.answers import announced, squeezed, unwrap_words
 from w4s.benchmarks.drop_metric import drop_score
 from w4s.benchmarks.row_benchmark import (
     BadRowError,
@@ -73,6 +73,7 @@ def read_row(row: Mapping[str, Any]) -> Item:
 
 def score(problem: Problem, answer: str) -> Score:
     """Return the best F1 over the references, of the answer as one span or as several."""
+    answer = squeezed(answer)
     said = announced(answer)
     text = unwrap_words(answer if said is None else said)
     text = text.removesuffix(".").rstrip()  # the metric would not take "93.5." for a number

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from w4s.benchmarks.answers import announced, boxed, unfenced, unwrap
+from w4s.benchmarks.answers import announced, boxed, squeezed, unfenced, unwrap
 from w4s.benchmarks.child import ANSWER_SECONDS, LineChild
 from w4s.benchmarks.plain_math import as_latex
 from w4s.types import Score
@@ -37,6 +37,7 @@ class MathReferee:
 
     def score(self, reference: str, answer: str) -> Score:
         r"""Judge an answer: its last `\boxed{}`, else what "the answer is" announces. Blocks."""
+        answer = squeezed(answer)
         inner = boxed(answer)
         part = inner if inner is not None else _first_formula(announced(answer))
         whole = _bare(answer if part is None else part, reference)
