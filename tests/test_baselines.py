@@ -109,6 +109,16 @@ def test_code_without_a_fence_is_run() -> None:
     assert answers([*cases, Case("code_generation", "gsm8k", replies[2:])]) == ["42"] * 5
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("6 * 3.0", "18"), ("1.1 * 1.1 * 100 - 103", "18"), ("0.1 + 0.2", "0.3"), ("2.5", "2.5")],
+)
+def test_what_a_program_computes_is_read_without_the_last_bits(value: str, text: str) -> None:
+    """A sum of floats that misses 18 by 1e-14 is 18: the scorers of whole numbers are exact."""
+    code = f"def solution():\n    return {value}"
+    assert answers([Case("code_generation", "gsm8k", (code,))]) == [text]
+
+
 def test_no_baseline_sends_an_empty_turn_of_the_assistant() -> None:
     """A model may refuse or say nothing; endpoints refuse a message that holds nothing."""
     executor = FakeExecutor(lambda request, _: '{"correct": "False"}' if request.json_keys else "")

@@ -185,8 +185,10 @@ def _answer_text(answer: Any) -> str:
     """Return a workflow's answer as the text that a scorer reads."""
     if isinstance(answer, str):
         return answer.strip()
-    if isinstance(answer, float) and answer.is_integer() and abs(answer) < 1e15:
-        return str(int(answer))
+    if isinstance(answer, float):
+        answer = float(f"{answer:.15g}")  # 0.1 + 0.2 is 0.3
+        if answer.is_integer() and abs(answer) < 1e15:
+            return str(int(answer))
     if isinstance(answer, list | dict):
         return json.dumps(answer, ensure_ascii=False)
     return str(answer)

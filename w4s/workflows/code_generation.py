@@ -20,6 +20,7 @@ def workflow(agent: Any, task: str) -> dict[str, Any]:
     )[0]
     try:
         code = agent.extract_code_block(reply, "solution") or reply  # it may come without a fence
-        return {"answer": str(agent.execute_code(code))}
+        value = agent.execute_code(code)
+        return {"answer": value if isinstance(value, float) else str(value)}
     except RuntimeError:  # the code failed; its text may still hold an answer
         return {"answer": agent.extract_answer_str(reply)}
