@@ -50,11 +50,11 @@ benchmarks:
 
 # executor:
 #   model: gpt-4o-mini  # with OPENAI_API_KEY, and OPENAI_BASE_URL for another endpoint
-#   max_tokens: 2048
+#   max_tokens: 2048    # of a reply; the embedded executor's 96 would cut others short
 #   prices: {{gpt-4o-mini: {{prompt: 0.15, completion: 0.60}}}}
 # budget:
 #   usd: 5
-# limits: {{calls: 20, tokens: 50000}}
+# limits: {{calls: 20, tokens: 50000}}   # of a workflow on one problem
 
 # policy:                     # the embedded one unless you name another, here or behind base_url
 #   model: Qwen/Qwen2.5-Coder-7B-Instruct
