@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flows.cli_run import run_command
@@ -58,8 +58,17 @@ def show_experiment(folder: Path) -> None:
     )
     sys.stdout.write(
         "Gap: validation minus test. Difference: the reference, which table.md names, minus this\n"
-        f"method on the same problems. Calls and USD: of one question.\nFiles: {folder}\n"
+        f"method on the same problems. Calls and USD: of one question.\n{_failed(lines)}"
+        f"Files: {folder}\n"
     )
+
+
+def _failed(lines: Sequence[Mapping[str, str]]) -> str:
+    """Return a sentence where a method gave no answer to a question."""
+    share, name = max((float(line["failed"]), line["label"]) for line in lines)
+    if share == 0:
+        return ""
+    return f"No answer, counted as wrong: up to {share:.0%} ({name}); column failed of table.md.\n"
 
 
 def _row(line: Mapping[str, str], *, first: bool, varied: bool) -> tuple[str, ...]:

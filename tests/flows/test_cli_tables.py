@@ -119,3 +119,8 @@ def test_an_experiment_is_shown_as_a_table_and_not_as_markdown(
     assert "+0.25 +0.50 [" in " ".join(one)
     assert "-0.25" in two
     assert f"Files: {tmp_path / 'turns'}" in out
+    assert "No answer" not in out
+    failing = [replace(lines[0], failed=0.25), *lines[1:]]
+    (tmp_path / "turns" / "table.csv").write_text(lines_csv(failing), encoding="utf-8")
+    show_experiment(tmp_path / "turns")
+    assert "No answer, counted as wrong: up to 25% (the rwr)" in capsys.readouterr().out
