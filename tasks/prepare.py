@@ -55,4 +55,4 @@ def prepare_key(context: Context, benchmark: str) -> str:
 def _note(splits: Splits) -> str:
     sizes = f"{len(splits.private)} private, {len(splits.public)} public, {len(splits.test)} test"
     pairs = len(splits.similar)
-    return f"{sizes}; {pairs} pairs across splits nearly the same" if pairs else sizes
+    return f"{sizes}; pairs across splits nearly the same: {pairs}" if pairs else sizes
