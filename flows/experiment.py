@@ -37,7 +37,7 @@ async def run_experiment(context: Context, name: str) -> None:
     """Run every variant of the experiment and write its table."""
     experiment = get_experiment(name)
     check_experiment(experiment, context.params)
-    executors = [choose_executor(text, context.params) for text in _executors(context)]
+    executors = [choose_executor(text, context.params) for text in _executors(context, experiment)]
     check_executors(executors, context.params)
     start = await _starting_adapter(context)
     cells: list[Cell] = []
@@ -118,10 +118,10 @@ async def _transfer(
     return cells
 
 
-def _executors(context: Context) -> list[str]:
-    """Return the executor of the searches, then the others, each once."""
-    configured = context.params.executor.model
-    return list(dict.fromkeys((configured, *context.params.experiments.executors)))
+def _executors(context: Context, experiment: Experiment) -> list[str]:
+    """Return the executor of the searches, then those that the experiment adds, each once."""
+    others = context.params.experiments.executors if experiment.shape == "transfer" else ()
+    return list(dict.fromkeys((context.params.executor.model, *others)))
 
 
 @flow(name="experiment")

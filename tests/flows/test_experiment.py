@@ -4,13 +4,17 @@ import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 from mlflow import MlflowClient
 
+from flows.experiment import _executors
 from tests.endpoint import ScriptedEndpoint
 from tests.flows.scripted import PROJECT, scripted_endpoint, w4s, write_project
+from w4s.config import load_params
 from w4s.experiments.plan import EXPERIMENTS
 
 
@@ -34,6 +38,15 @@ def test_an_unknown_experiment_is_one_message(tmp_path: Path, endpoint: Scripted
     assert done.returncode == 2
     assert "unknown experiment 'tunes'. Did you mean 'turns'?" in done.stderr
     assert not (tmp_path / "outputs").exists()
+
+
+def test_other_executors_are_the_business_of_transfer_alone() -> None:
+    """The others need no key, address or price of theirs."""
+    given = load_params(PROJECT / "params.yaml", settings=("experiments.executors=[big,embedded]",))
+    context: Any = SimpleNamespace(params=given)
+    asked = {name: _executors(context, one) for name, one in EXPERIMENTS.items()}
+    assert asked.pop("transfer") == ["embedded", "big"]
+    assert set(map(tuple, asked.values())) == {("embedded",)}
 
 
 def test_dvc_has_every_experiment_and_real_parameters() -> None:
