@@ -16,6 +16,7 @@ from tasks.evaluate import (
     final_test_key,
     run_final_test,
     sample_candidates,
+    shown_in_training,
 )
 from tasks.methods import finished_methods
 from tasks.options import PARAMS_FILE
@@ -49,6 +50,7 @@ async def evaluate_stage(context: Context) -> None:
         tests=[test for _, test in tested],
         searches=searches,
         candidates=candidates,
+        notes=shown_in_training(context.params, context.workspace.splits),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -10,14 +11,15 @@ from pydantic import TypeAdapter
 from tasks.cached import cached_task
 from tasks.context import Context
 from tasks.keys import EPISODE_CODE, EVALUATION_CODE, cache_key, executor_facts, policy_facts
-from tasks.policies import PolicyChoice
+from tasks.policies import PolicyChoice, trained_on
 from tasks.proposing import make_proposer
 from w4s.baselines import baseline
 from w4s.benchmarks.custom import benchmark_label
 from w4s.benchmarks.held_out import load_test
 from w4s.benchmarks.registry import get_benchmark
 from w4s.benchmarks.split_files import load_manifest
-from w4s.benchmarks.splits import load_validation
+from w4s.benchmarks.splits import count_alike, load_validation
+from w4s.config import Params
 from w4s.final_test import TestResult, run_test
 from w4s.first_candidates import FirstCandidates, sample_first_candidates
 from w4s.proposals import SamplingRule
@@ -33,6 +35,28 @@ CANDIDATES_CODE = (
 )
 TEST_RESULT = TypeAdapter(TestResult)
 FIRST_CANDIDATES = TypeAdapter(FirstCandidates)
+
+
+def shown_in_training(params: Params, splits: Path) -> list[str]:
+    """Say which benchmarks' tests resemble public problems that training showed the policy.
+
+    Their answers stood in its prompts: benchmarks such as GSM8K and GSM-Plus share questions.
+    """
+    seen = params.benchmarks.seen
+    shown = [problem for name in seen for problem in load_validation(splits, name).public]
+    notes = []
+    for benchmark in params.benchmarks.all:
+        if trained_on(params, benchmark) is not False:
+            continue
+        tests = load_test(splits, benchmark)
+        count = count_alike(tests, shown)
+        if count:
+            notes.append(
+                f"{benchmark_label(benchmark)}: {count} of {len(tests)} test problems are nearly "
+                "the same question as a public problem of a benchmark that training saw "
+                f"({', '.join(map(benchmark_label, seen))})."
+            )
+    return notes
 
 
 @cached_task("test")

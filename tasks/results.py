@@ -70,10 +70,12 @@ def write_results(
     tests: Sequence[TestResult],
     searches: Searches,
     candidates: dict[str, list[FirstCandidates]],
+    notes: Sequence[str] = (),
 ) -> None:
     """Write table, pictures, workflows and comparisons, whole or not at all, and log them.
 
-    `candidates` maps a policy's name to its first candidates on each benchmark.
+    `candidates` maps a policy's name to its first candidates on each benchmark; `notes` are
+    sentences for below the table.
     """
     comparison = compare_policies(candidates, seed=context.params.seed)
     labelled = {
@@ -83,7 +85,8 @@ def write_results(
     with atomic_folder(context.workspace.results) as folder:
         _write_json(folder / "table.json", [asdict(row) for row in rows])
         atomic_write_text(folder / "table.csv", to_csv(rows))
-        atomic_write_text(folder / "table.md", to_markdown(rows))
+        below = "".join(f"\n{note}\n" for note in notes)
+        atomic_write_text(folder / "table.md", to_markdown(rows) + below)
         _write_json(folder / "scores.json", _scores(rows, tests))
         _write_json(folder / "first_candidates.json", comparison)
         _write_json(folder / "metrics.json", _metrics(rows, comparison))

@@ -198,8 +198,12 @@ def test_results_are_written_with_intervals_costs_and_runnable_workflows(
         make_row(method, test, seen=method.benchmark == "chain_sum", seconds=1.5)
         for method, test in zip(methods, tests, strict=True)
     ]
-    write_results(context, rows=rows, tests=tests, searches=_searches(), candidates={})
+    told = {"notes": ["gcd: 1 of 4 test problems was shown."]}
+    write_results(context, rows=rows, tests=tests, searches=_searches(), candidates={}, **told)
     folder = context.workspace.results
+    assert (
+        (folder / "table.md").read_text().endswith(" |\n\ngcd: 1 of 4 test problems was shown.\n")
+    )
     table = json.loads((folder / "table.json").read_text())
     assert table[4] | {"low": 0, "high": 0} == {
         "benchmark": "chain_sum",

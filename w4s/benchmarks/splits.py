@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,6 +121,13 @@ def load_validation(folder: Path, benchmark: str) -> ValidationSplits:
         public=load_split(folder, manifest, "public", kind=PublicProblem),
         sha256=manifest.validation_sha256,
     )
+
+
+def count_alike(problems: Sequence[Problem], others: Sequence[Problem]) -> int:
+    """Return how many of `problems` are nearly the same question as one of `others`."""
+    texts = [problem.question for problem in (*problems, *others)]
+    pairs = near_duplicates(texts, threshold=SIMILAR_FROM)
+    return len({pair.first for pair in pairs if pair.first < len(problems) <= pair.second})
 
 
 def _draw(
