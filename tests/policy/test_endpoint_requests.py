@@ -74,6 +74,20 @@ def test_what_a_model_does_not_take_is_left_out(name: str) -> None:
     )
 
 
+def test_a_prompt_that_is_too_long_is_no_refusal_of_a_parameter() -> None:
+    """It names max_tokens too; without it a server might write without end from then on."""
+    said = "'max_tokens' is too large: 99. This model's maximum context length is 100 tokens."
+    asked: list[dict[str, Any]] = []
+
+    def answer(body: dict[str, Any]) -> httpx.Response:
+        asked.append(body)
+        return httpx.Response(400, json={"error": {"message": said, "param": "max_tokens"}})
+
+    with pytest.raises(EndpointError, match="context length"):
+        sample(answer, n=1)
+    assert [body["max_tokens"] for body in asked] == [99]
+
+
 def test_thinking_aloud_is_no_part_of_a_reply() -> None:
     """Its drafts are no workflow, and its length would fill the next state."""
     replies, _ = sample(lambda body: completion(["<think>draft</think>\nfinal", "<think>cut"]), n=2)

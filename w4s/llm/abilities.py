@@ -84,8 +84,7 @@ def with_most_n(abilities: Abilities, n: int) -> Abilities:
 
 def lesser(abilities: Abilities, fault: Fault, body: dict[str, Any]) -> Abilities | None:
     """Return abilities without the one that the endpoint refused, or None where it named none."""
-    named = _named(fault, body)
-    match named:
+    match refused(fault, body):
         case "n":
             return with_most_n(abilities, max(1, body["n"] // 2))
         case "response_format":
@@ -122,8 +121,11 @@ _PATTERNS = {
 }
 
 
-def _named(fault: Fault, body: dict[str, Any]) -> str | None:
-    """Return which part of `body` the fault complains of not being supported."""
+def refused(fault: Fault, body: dict[str, Any]) -> str | None:
+    """Return which part of `body` the fault complains of not being supported, None for none.
+
+    That a request is too long for the context is no such complaint.
+    """
     sent = set(body)
     if any(message["role"] == "system" for message in body["messages"]):
         sent.add("system")

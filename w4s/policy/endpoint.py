@@ -6,7 +6,6 @@ Asks for all replies in one request, so that the server reads the prompt once. K
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 
 from openai import (
@@ -22,7 +21,9 @@ from openai.types.chat.chat_completion import Choice
 
 from w4s.concurrency import gather
 from w4s.errors import EndpointError
+from w4s.llm.abilities import refused
 from w4s.llm.endpoint import NO_KEY, Address
+from w4s.llm.faults import Fault, Remedy
 from w4s.llm.replies import strip_thinking
 from w4s.policy.base import PolicyReply
 from w4s.seeds import derive_seed
@@ -103,23 +104,25 @@ class EndpointPolicy:
         self, messages: Sequence[Message], n: int, temperature: float, seed: int
     ) -> list[_Sampled]:
         chat: list[ChatCompletionMessageParam] = [_param(message) for message in messages]
-        refused = set(self._refused)
-        short = "max_tokens" in refused
+        left_out = set(self._refused)
+        short = "max_tokens" in left_out
         try:
             completion = await self._client.chat.completions.create(
                 model=self._model,
                 messages=chat,
                 n=n,
-                temperature=omit if "temperature" in refused else temperature,
-                seed=omit if "seed" in refused else seed,
+                temperature=omit if "temperature" in left_out else temperature,
+                seed=omit if "seed" in left_out else seed,
                 max_tokens=omit if short else self._action_tokens,
                 max_completion_tokens=self._action_tokens if short else omit,
             )
         except BadRequestError as error:
-            named = {name for name in _REFUSABLE if re.search(rf"\b{name}\b", str(error))}
-            if not named - refused:
+            sent = {name: None for name in _REFUSABLE if name not in left_out}
+            fault = Fault(Remedy.ADAPT, str(error), parameter=error.param)
+            named = refused(fault, {"messages": (), **sent})
+            if named is None:
                 raise
-            self._refused |= named
+            self._refused.add(named)
             return await self._ask(messages, n, temperature, seed)
         except (APIStatusError, APIConnectionError) as error:
             raise EndpointError(self._refusal(error)) from error
