@@ -111,7 +111,13 @@ def test_code_without_a_fence_is_run() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("6 * 3.0", "18"), ("1.1 * 1.1 * 100 - 103", "18"), ("0.1 + 0.2", "0.3"), ("2.5", "2.5")],
+    [
+        ("6 * 3.0", "18"),
+        ("1.1 * 1.1 * 100 - 103", "18"),
+        ("0.1 + 0.2", "0.3"),
+        ("2.5", "2.5"),
+        ("2.0**50", "1125899906842624.0"),
+    ],
 )
 def test_what_a_program_computes_is_read_without_the_last_bits(value: str, text: str) -> None:
     """A sum of floats that misses 18 by 1e-14 is 18: the scorers of whole numbers are exact."""

@@ -185,9 +185,9 @@ def _answer_text(answer: Any) -> str:
     """Return a workflow's answer as the text that a scorer reads."""
     if isinstance(answer, str):
         return answer.strip()
-    if isinstance(answer, float):
+    if isinstance(answer, float) and abs(answer) < 1e15:  # of larger ones all digits count
         answer = float(f"{answer:.15g}")  # 0.1 + 0.2 is 0.3
-        if answer.is_integer() and abs(answer) < 1e15:
+        if answer.is_integer():
             return str(int(answer))
     if isinstance(answer, list | dict):
         return json.dumps(answer, ensure_ascii=False)

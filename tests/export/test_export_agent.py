@@ -13,7 +13,7 @@ import pytest
 
 from tests.fakes import FakeExecutor, FakeSandbox
 from w4s.agent import CallLimits, WorkflowHandle
-from w4s.export.agent import Agent
+from w4s.export.agent import Agent, answer_of
 from w4s.sandbox.base import Limits
 
 QUESTION = [{"role": "user", "content": "1 + 1?"}]
@@ -172,6 +172,15 @@ def test_a_time_that_is_none_counts_as_none() -> None:
     made, _ = agent(lambda body: [])
     code = "def solution():\n    return 7"
     assert [made.execute_code(code, timeout=given) for given in (None, 0, -9)] == [7, 7, 7]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.1 + 0.2, "0.3"), (17.99999999999999993, "18"), (2.0**50, "1125899906842624.0")],
+)
+def test_a_computed_number_is_read_without_its_last_bits(value: float, text: str) -> None:
+    """But with every digit of a large one."""
+    assert answer_of(lambda _, __: {"answer": value}, agent(lambda body: [])[0], "q") == text
 
 
 def test_json_replies_hold_text_as_it_came() -> None:

@@ -231,9 +231,9 @@ def answer_of(workflow: Callable[[Agent, str], Any], agent: Agent, question: str
         raise RuntimeError(f"{type(error).__name__}: {error}") from error
     if answer is None:
         raise RuntimeError("the workflow gave None")
-    if isinstance(answer, float):
+    if isinstance(answer, float) and abs(answer) < 1e15:  # of larger ones all digits count
         answer = float(f"{answer:.15g}")  # 0.1 + 0.2 is 0.3
-        if answer.is_integer() and abs(answer) < 1e15:
+        if answer.is_integer():
             return str(int(answer))
     if isinstance(answer, list | dict):
         return json.dumps(answer, ensure_ascii=False)
