@@ -20,10 +20,11 @@ from rich.progress import (
 from rich.text import Text
 
 from flows.cli_costs import show_costs
-from flows.cli_tables import Sheet, chance, first_places, show_sheet, wide_console
+from flows.cli_tables import Sheet, first_places, show_sheet, wide_console
 from tasks.progress import Spent
 from tasks.workspace import Workspace
 from w4s.report.costs import read_costs
+from w4s.report.rows import chance
 
 
 class Display:

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flows.cli_run import run_command
-from flows.cli_tables import Sheet, chance, first_places, show_sheet, wide_console
+from flows.cli_tables import Sheet, first_places, show_sheet, wide_console
 from tasks.options import Options
 from w4s.experiments.plan import EXPERIMENTS, check_experiment, get_experiment
+from w4s.report.rows import chance
 
 COMMAND = "experiment"
 FOLDER = "experiments"

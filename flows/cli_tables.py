@@ -31,11 +31,6 @@ class Sheet:
     sections: Collection[int] = ()
 
 
-def chance(p_value: float) -> str:
-    """Return a p-value as a cell: it is never 0."""
-    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
-
-
 def first_places(names: Sequence[str]) -> list[int]:
     """Return the places at which a name stands for the first time: where its section begins."""
     return [place for place, name in enumerate(names) if name not in names[:place]]

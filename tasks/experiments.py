@@ -18,13 +18,13 @@ from w4s.experiments.cells import Cell
 from w4s.experiments.lines import Line, make_lines
 from w4s.experiments.pictures import draw_experiment
 from w4s.experiments.plan import BEST_EXAMPLE, Experiment
-from w4s.experiments.tables import chance, curve_rows, curves_csv, lines_csv, markdown
+from w4s.experiments.tables import curve_rows, curves_csv, lines_csv, markdown
 from w4s.files import atomic_folder, atomic_write_text
 from w4s.final_test import TestResult
 from w4s.llm.open import known_prices
 from w4s.llm.totals import cost_usd
 from w4s.report.curves import search_curve
-from w4s.report.rows import ResultRow
+from w4s.report.rows import ResultRow, chance
 
 FOLDER = "experiments"
 CHAIN = "chain_of_thought"

@@ -10,7 +10,7 @@ from typing import Any
 from w4s.experiments.cells import Cell
 from w4s.experiments.lines import Line
 from w4s.experiments.plan import Experiment
-from w4s.report.rows import markdown_table
+from w4s.report.rows import chance, markdown_table
 from w4s.statistics import spread_over_seeds
 
 NONE = "–"
@@ -137,8 +137,8 @@ def _texts(line: Line) -> dict[str, str]:
         "difference [95 %]": NONE
         if versus is None
         else f"{versus.estimate:+.2f} [{versus.low:+.2f}, {versus.high:+.2f}]",
-        "p": chance(versus.p_value if versus else None),
-        "McNemar": chance(line.mcnemar),
+        "p": NONE if versus is None else chance(versus.p_value),
+        "McNemar": NONE if line.mcnemar is None else chance(line.mcnemar),
         "calls": f"{line.calls:.1f}",
         "tokens": f"{line.tokens:,.0f}",
         "USD": _number(line.usd, ".6f"),
@@ -166,11 +166,6 @@ def _curve_texts(row: Mapping[str, Any]) -> dict[str, str]:
         "least to most": f"{row['low']:.2f} to {row['high']:.2f}",
         "seeds": str(row["seeds"]),
     }
-
-
-def chance(p_value: float | None) -> str:
-    """Return a p-value as a cell: it is never 0."""
-    return "<0.001" if p_value is not None and p_value < 0.001 else _number(p_value, ".3f")
 
 
 def _number(value: float | None, form: str) -> str:

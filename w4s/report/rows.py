@@ -94,6 +94,11 @@ def markdown_table(lines: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in cut)
 
 
+def chance(p_value: float) -> str:
+    """Return a p-value as a cell: it is never 0."""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
 def to_csv(rows: Sequence[ResultRow]) -> str:
     """Return the rows as CSV with every figure in full."""
     text = io.StringIO()
