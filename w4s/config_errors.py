@@ -28,7 +28,7 @@ def explain_invalid(
     for problem in error.errors():
         keys = [str(part) for part in problem["loc"]]
         where = _where(keys, files, settings)
-        text = f"{where}: {'.'.join(keys)}: {problem['msg']}"
+        text = f"{where}: {'.'.join(keys)}: {problem['msg'].removeprefix('Value error, ')}"
         if problem["type"] == "extra_forbidden":
             text = f"{where}: unknown parameter {'.'.join(keys)!r}.{_suggest(keys, model)}"
         elif problem["type"] != "missing":

@@ -88,7 +88,7 @@ def test_every_window_length_collects_about_as_many_turns(episodes: int, windows
     ("setting", "said"),
     [
         ("experiments.turns=[0]", "greater than 0"),
-        ("experiments.turns=[2,2]", "experiments.turns: Value error, 2 is there more than once"),
+        ("experiments.turns=[2,2]", "experiments.turns: 2 is there more than once"),
         ("experiments.seeds=[1,0,1]", "1 is there more than once"),
         ("search.seeds=[0,0]", "0 is there more than once"),
         ("search.rivals=[adas,adas]", "'adas' is there more than once"),
