@@ -17,7 +17,11 @@ from typing import Any
 
 import pytest
 
+from flows.cli_tools import tell_other_executor
 from tests.endpoint import ScriptedEndpoint, Step
+from w4s.config import load_params
+from w4s.export.notes import executor_notes
+from w4s.workflow import builtin_workflow, save_workflow
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -76,6 +80,21 @@ def test_a_port_in_use_is_refused(folder: Path) -> None:
         done = run(folder, "serve", "--workflow", "direct", "--port", str(port))
     assert done.returncode == 2
     assert f"port {port} on 127.0.0.1 cannot be used" in done.stderr
+
+
+def test_another_executor_than_the_searchs_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its answers are others; the same one, and a file that names none, need no word."""
+    executor = load_params(PROJECT / "params.yaml").executor
+    found, bare = tmp_path / "found.py", tmp_path / "bare.py"
+    save_workflow(found, builtin_workflow("direct"), notes=executor_notes(executor))
+    save_workflow(bare, builtin_workflow("direct"), notes={})
+    tell_other_executor(found, executor)
+    tell_other_executor(bare, executor.model_copy(update={"model": "big"}))
+    assert capsys.readouterr().err == ""
+    tell_other_executor(found, executor.model_copy(update={"max_tokens": 7}))
+    assert "tokens a reply; embedded, 7 tokens, is asked now" in capsys.readouterr().err
 
 
 @pytest.mark.slow
