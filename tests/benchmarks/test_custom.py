@@ -276,6 +276,17 @@ def test_two_answers_to_one_question_are_refused(tmp_path: Path) -> None:
     assert "'Milan', not 'Rome'" in str(caught.value)
 
 
+def test_two_lists_of_answers_to_one_question_are_told_apart(tmp_path: Path) -> None:
+    """By all that they hold: their first answers may be the same."""
+    path = task(tmp_path)
+    (path.parent / "data.jsonl").write_text(
+        '{"question": "A vowel?", "answer": ["a", "e"]}\n{"question": "a vowel", "answer": ["a"]}\n'
+    )
+    path.write_text(json.dumps({**json.loads(path.read_text()), "data": "data.jsonl"}))
+    with pytest.raises(DataError, match=r"\['a'\], not \['a', 'e'\]; keep one"):
+        load_task(path).problems(1, seed=0)
+
+
 def test_an_odd_spreadsheet_is_read_as_it_is_meant(tmp_path: Path) -> None:
     """A mark at the start, semicolons, CRLF, line breaks in quotes, more columns, repeated rows."""
     row = '7;"Größe?\nWie viel?";"1,250 €";x\r\n'
@@ -335,6 +346,17 @@ def test_a_function_of_ones_own_scores(tmp_path: Path, body: str, expected: floa
     verdict = asyncio.run(benchmark.score(problem, problem.answer))
     assert verdict.value == expected
     assert verdict.reason
+
+
+@pytest.mark.parametrize("given", ["2", "10 ** 400", "'right'", "None"])
+def test_what_is_no_score_is_a_configuration_error(tmp_path: Path, given: str) -> None:
+    """A number out of [0, 1], however large, and what is no number."""
+    name = f"own_{abs(hash(given))}"
+    (tmp_path / f"{name}.py").write_text(
+        f"def f(question, reference, answer):\n    return {given}\n"
+    )
+    with pytest.raises(ConfigError, match=r"a bool or a number in \[0, 1\] is due"):
+        value(load_task(task(tmp_path, scorer=f"{name}:f")), "x")
 
 
 def test_a_coroutine_function_scores_too(tmp_path: Path) -> None:

@@ -146,5 +146,5 @@ def test_lists_of_programs_and_people_are_spans(answer: str) -> None:
 def test_a_long_gap_in_a_reply_takes_no_time(blank: str) -> None:
     """Small models repeat themselves to their limit."""
     started = time.process_time()
-    judge(f"5{blank * 30_000}x", ["5"])
-    assert time.process_time() - started < 1.5
+    judge(f"5{blank * 100_000}x", ["5"])
+    assert time.process_time() - started < 10

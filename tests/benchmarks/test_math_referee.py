@@ -124,8 +124,8 @@ def test_code_in_an_answer_is_not_run(referee: MathReferee, tmp_path: Path) -> N
 def test_a_long_gap_in_a_reply_takes_no_time(referee: MathReferee, blank: str) -> None:
     """What is read outside the child has no limit there."""
     started = time.process_time()
-    referee.score("5", f"5{blank * 30_000}x")
-    assert time.process_time() - started < 1.5
+    referee.score("5", f"5{blank * 100_000}x")
+    assert time.process_time() - started < 10
 
 
 def test_an_answer_that_never_ends_is_cut_off() -> None:
@@ -135,6 +135,18 @@ def test_an_answer_that_never_ends_is_cut_off() -> None:
     start = time.monotonic()
     assert referee.score("9", r"\boxed{9^{9^{9^{9}}}}").value == 0.0
     assert time.monotonic() - start < 30
+    assert referee.score(r"\frac12", "0.5").value == 1.0
+    referee.close()
+
+
+def test_an_answer_after_the_childs_death_is_judged() -> None:
+    """The kernel may kill a large process while nobody asks it."""
+    referee = MathReferee()
+    assert referee.score("1", "2").value == 0.0
+    child = referee._child._child  # the process is the subject
+    assert child is not None
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert referee.score(r"\frac12", "0.5").value == 1.0
     referee.close()
 

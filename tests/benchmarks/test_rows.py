@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from w4s.benchmarks.base import TooFewProblems
@@ -182,6 +184,18 @@ def test_unusable_files_say_what_to_do(
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=message):
         read_file(tmp_path / name)
+
+
+def test_a_parquet_file_with_broken_pages_says_what_to_do(tmp_path: Path) -> None:
+    """Its end is whole, so that it opens; what lies before cannot be read."""
+    rows = [{"question": f"q{n}", "answer": str(n)} for n in range(99)]
+    table = pyarrow.Table.from_pylist(rows)
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    data = bytearray((tmp_path / "a.parquet").read_bytes())
+    data[4:400] = bytes(396)
+    (tmp_path / "a.parquet").write_bytes(data)
+    with pytest.raises(DataError, match=r"cannot be read as Parquet: .* Fetch it again"):
+        read_file(tmp_path / "a.parquet")
 
 
 def test_a_folder_and_a_closed_file_are_told_apart(

@@ -278,6 +278,17 @@ def test_an_error_of_ones_own_is_the_built_in_one_that_it_derives_from() -> None
     assert "ValueError: other (line 5)" in failed.reason
 
 
+def test_an_error_that_is_made_of_several_parts_is_seen() -> None:
+    """UnicodeDecodeError cannot be made of its words alone."""
+    source = (
+        "def check(candidate):\n    try:\n        candidate(b'\\xff')\n"
+        "    except UnicodeDecodeError:\n        return\n    assert False, 'no error'\n"
+    )
+    tests = CodeTests("read", source)
+    assert verdict("def read(data):\n    return data.decode()", tests).passed
+    assert not verdict("def read(data):\n    return ''", tests).passed
+
+
 def test_what_a_solution_prints_does_not_count() -> None:
     """Only an endless flood ends it."""
     program = "def add(a, b):\n    print('x' * 200_000)\n    return a + b"

@@ -6,6 +6,7 @@ does is its module's business.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -34,6 +35,8 @@ class LineChild:
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the child's reply, {"error": …} where it died or gave none in time. Blocks."""
         with self._lock:
+            if self._child is not None and self._child.poll() is not None:
+                self._end()  # it was killed while nobody asked; a new one answers
             seconds = self._answer_seconds if self._child is not None else START_SECONDS
             child = self._child or self._start()
             try:
@@ -99,4 +102,5 @@ def _kill(child: subprocess.Popen[str]) -> None:
     child.wait()
     for pipe in (child.stdin, child.stdout):
         if pipe is not None:
-            pipe.close()
+            with contextlib.suppress(BrokenPipeError):  # what it did not read any more
+                pipe.close()

@@ -220,7 +220,13 @@ def _w4s_judge(calls, results):
         name, text = said.groups()
         kind = getattr(builtins, name, RuntimeError)
         known = isinstance(kind, type) and issubclass(kind, Exception)
-        raise kind(text) if known else RuntimeError(result["error"])
+        if not known:
+            raise RuntimeError(result["error"])
+        try:
+            error = kind(text)
+        except TypeError:  # UnicodeDecodeError is made of five parts
+            error = kind.__new__(kind)
+        raise error
 
     def last():
         if not seen:

@@ -107,7 +107,7 @@ def _as_score(target: str, result: Any, answer: str) -> Score:
     given = result.value if isinstance(result, Score) else result
     try:  # bools and numbers of numpy are none of Python's
         value = math.nan if isinstance(given, str) else float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not 0 <= value <= 1:  # nor is NaN
         raise ConfigError(

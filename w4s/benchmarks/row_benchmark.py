@@ -165,9 +165,10 @@ class RowBenchmark:
 
 
 def _contradiction(place: str, problem: Problem, first: Problem) -> str:
+    one, other = (p.data.get("accepted", p.answer) for p in (problem, first))
     return (
         f"{place}: asks what {first.id} asks (but for case and punctuation), with another answer: "
-        f"{problem.answer[:60]!r}, not {first.answer[:60]!r}; keep one of them"
+        f"{one!r:.60}, not {other!r:.60}; keep one of them"
     )
 
 

@@ -100,7 +100,7 @@ def read_file(path: Path) -> Table:
         text = _text(path, data)
         rows = _csv(path, text) if suffix == ".csv" else _jsonl(path, text)
     if not rows:
-        raise DataError(f"{path}: holds no rows. One JSON object a line, or CSV with a header.")
+        raise DataError(f"{path}: holds no rows. JSONL, CSV with a header, or Parquet is due.")
     return Table(rows, hashlib.sha256(data).hexdigest()[:16])
 
 
@@ -136,8 +136,9 @@ def _parquet(path: Path, data: bytes) -> tuple[Row, ...]:
 
     try:
         rows = pyarrow.parquet.read_table(pyarrow.BufferReader(data)).to_pylist()
-    except pyarrow.ArrowException as error:
-        raise DataError(f"{path}: cannot be read as Parquet: {error}. Fetch it again.") from error
+    except (pyarrow.ArrowException, OSError) as error:
+        said = " ".join(str(error).split())  # Arrow's messages have several lines
+        raise DataError(f"{path}: cannot be read as Parquet: {said} Fetch it again.") from error
     return tuple(Row(f"{path.name}:{number}", values) for number, values in enumerate(rows, 1))
 
 

@@ -26,10 +26,11 @@ _FENCE = re.compile(r"```[A-Za-z]*\s*\n(.*?)```", re.DOTALL)
 _MOST_BRACKETS = 200
 _LETTER = "A-Z"
 _ALONE = re.compile(rf"\(?([{_LETTER}])\)?[.):]?")
-# a small one where it is the whole answer: lists of steps begin with "a)" too
+# a small one where its text is the whole answer: lists of steps begin with "a)" too, and so do
+# words about several options
 _LABELLED = re.compile(
     rf"(?:\(([{_LETTER}])\)|([{_LETTER}])[.):])\s|([{_LETTER}]),?\s+(?i:because|since)\b"
-    r"|\(?([a-z])\)\s(?=.*\Z)"
+    r"|\(?([a-z])\)\s(?!(?i:is|are|was|think|guess|would)\b)(?!.*(?:\b[a-z]\)|\b[B-HJ-Z]\b))(?=.*\Z)"
 )
 _NOUN, _IS = r"(?i:answer|option|choice)\s*", r"(?i:is|:|=)"
 _THEN = r"\s*(?i:option|choice)?\s*:?[\s*_\"'`\[]*"
