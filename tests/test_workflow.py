@@ -114,3 +114,19 @@ def test_a_solver_records_beside_its_parameter_file(
     monkeypatch.chdir(tmp_path)
     solver = load_solver(file, params="project/params.yaml")
     assert solver.folder == params.parent / "outputs" / "solve"
+
+
+def test_a_workflow_asks_as_its_profile_says(tmp_path: Path) -> None:
+    """What it was found with: `--profile` has the same meaning in Python."""
+    (tmp_path / "profiles").mkdir()
+    shipped = Path(__file__).parent.parent / "params.yaml"
+    (tmp_path / "params.yaml").write_text(shipped.read_text())
+    (tmp_path / "profiles" / "small.yaml").write_text(
+        "workspace: runs/small\nexecutor: {max_tokens: 7}\n"
+    )
+    (tmp_path / "w.py").write_text(CODE)
+    solver = load_solver(tmp_path / "w.py", params=tmp_path / "params.yaml", profile="small")
+    assert solver.params.executor.max_tokens == 7
+    assert solver.folder == tmp_path / "runs" / "small" / "solve"
+    with pytest.raises(ConfigError, match=r"profiles/large\.yaml"):
+        load_solver(tmp_path / "w.py", params=tmp_path / "params.yaml", profile="large")

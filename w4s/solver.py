@@ -51,13 +51,17 @@ class Solver:
             )
 
 
-def load_workflow(path: str | Path, *, params: str | Path = "params.yaml") -> Solver:
-    """Read a workflow file, and the parameters that say which executor it calls.
+def load_workflow(
+    path: str | Path, *, params: str | Path = "params.yaml", profile: str | None = None
+) -> Solver:
+    """Read a workflow file, and the parameters that say which executor it calls and how.
 
-    Calls are recorded in the workspace, which lies relative to the parameter file.
+    `profile` names a file in `profiles/` beside the parameter file, as `--profile` does. Calls are
+    recorded in the workspace, which lies relative to the parameter file.
     Raises DataError for a file that is no workflow, ConfigError for wrong parameters.
     """
     file = Path(params)
-    loaded = load_params(file)
+    overlays = () if profile is None else (file.parent / "profiles" / f"{profile}.yaml",)
+    loaded = load_params(file, overlays=overlays)
     workspace = file.resolve().parent / loaded.workspace.expanduser()
     return Solver(read_workflow(path), loaded, workspace / _RECORDS)
