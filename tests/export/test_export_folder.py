@@ -199,4 +199,6 @@ def test_trouble_with_the_model_is_one_message(tmp_path: Path) -> None:
     assert refused.stderr.startswith("no answer: ")
     assert "Traceback" not in refused.stderr
     embedded = export(tmp_path / "results/workflows/adder.py", tmp_path / "home", model="embedded")
-    assert run_answer(embedded).stderr == "W4S_MODEL is not set: name the model to ask.\n"
+    unnamed = run_answer(embedded)
+    assert unnamed.returncode == 2
+    assert unnamed.stderr.endswith("error: W4S_MODEL is not set: name the model to ask.\n")

@@ -27,8 +27,9 @@ _SOURCES = {
 }
 
 _ANSWER = '''\
-"""Answer questions with the workflow: python answer.py "QUESTION" [...]"""
+"""Answer questions with the workflow."""
 
+import argparse
 import os
 import sys
 
@@ -41,15 +42,16 @@ MODEL = os.environ.get("W4S_MODEL", {model!r})
 
 def main() -> None:
     """Print an answer for each question."""
-    if len(sys.argv) < 2:
-        sys.exit('usage: python answer.py "QUESTION" [...]')
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("questions", metavar="QUESTION", nargs="+")
+    questions = parser.parse_args().questions
     if not MODEL:
-        sys.exit("W4S_MODEL is not set: name the model to ask.")
+        parser.error("W4S_MODEL is not set: name the model to ask.")
     client = OpenAI(
         api_key=os.environ.get("OPENAI_API_KEY", "none"),
         base_url=os.environ.get("OPENAI_BASE_URL") or {base_url!r},
     )
-    for question in sys.argv[1:]:
+    for question in questions:
         agent = Agent(client, model=MODEL, {settings})
         try:
             print(answer_of({entry_point}, agent, question))
