@@ -17,6 +17,7 @@ from w4s.config import Params
 from w4s.errors import W4SError
 from w4s.starter import write_starter
 from w4s.task_check import (
+    EVERY,
     ROWS,
     Finding,
     all_problems,
@@ -60,7 +61,7 @@ async def _check(task: str, options: Options) -> list[Finding]:
     """Look at one part after another; a part that fails as a whole ends the check."""
     params = options.load()
     sizes = params.benchmarks
-    most = 10**9 if task.endswith(TASK_SUFFIXES) else sizes.private + sizes.public + sizes.test
+    most = EVERY if task.endswith(TASK_SUFFIXES) else sizes.private + sizes.public + sizes.test
     findings: list[Finding] = []
     try:
         problems = await asyncio.to_thread(

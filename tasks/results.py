@@ -93,8 +93,7 @@ def write_results(
         draw_once(context, folder / "accuracy.png", draw_accuracies, rows)
         draw_once(context, folder / "searches.png", draw_searches, labelled)
         for benchmark in context.params.benchmarks.all:
-            executor = context.params.executor
-            _save_best(folder / "workflows", benchmark, searches, executor=executor)
+            _save_best(folder / "workflows", benchmark, searches, executor=context.params.executor)
     _log_results(context, _metrics(rows, comparison), candidates)
 
 

@@ -91,6 +91,9 @@ def _agent(handler: Handler, loop: asyncio.AbstractEventLoop) -> Agent:
 class FakeSandbox:
     """Runs the tests' own trusted workflows in a thread of this process."""
 
+    def __init__(self) -> None:
+        self.code_limits: list[Limits] = []
+
     async def run_workflow(
         self, code: str, *, task: str, handler: Handler, limits: Limits, seed: int
     ) -> SandboxResult:
@@ -113,6 +116,7 @@ class FakeSandbox:
         entry_point: str = "solution",
         calls: Sequence[Sequence[Any]] = ((),),
     ) -> SandboxResult:
+        self.code_limits.append(limits)
         return _result([{"ok": _run(code, entry_point, arguments)} for arguments in calls], None)
 
 

@@ -5,12 +5,10 @@ Runs everything that it is given at once; the executor and the sandbox bound wha
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from w4s.agent import CallLimits, PublicTest, WorkflowHandle
 from w4s.benchmarks.base import Benchmark
@@ -18,6 +16,7 @@ from w4s.concurrency import gather
 from w4s.llm.base import Executor
 from w4s.prompts.state import case_study
 from w4s.sandbox.base import Limits, Sandbox, SandboxResult
+from w4s.sandbox.plain import spelled
 from w4s.seeds import derive_seed
 from w4s.types import (
     VIOLATIONS,
@@ -88,7 +87,7 @@ async def run_workflow(
     failure = _failure(result, handle)
     cut_off = 1 if failure is not None and failure.kind in VIOLATIONS else 0
     return WorkflowRun(
-        answer=None if failure else _answer_text(result.value["answer"]),
+        answer=None if failure else spelled(result.value["answer"]),
         failure=failure,
         usage=handle.usage,
         seconds=result.wall_seconds,
@@ -179,19 +178,6 @@ def make_feedback(
 def total_usage(results: Sequence[ProblemResult]) -> Usage:
     """Return what all `results` cost together."""
     return sum((result.usage for result in results), Usage())
-
-
-def _answer_text(answer: Any) -> str:
-    """Return a workflow's answer as the text that a scorer reads."""
-    if isinstance(answer, str):
-        return answer.strip()
-    if isinstance(answer, float) and abs(answer) < 1e15:  # of larger ones all digits count
-        answer = float(f"{answer:.15g}")  # 0.1 + 0.2 is 0.3
-        if answer.is_integer():
-            return str(int(answer))
-    if isinstance(answer, list | dict):
-        return json.dumps(answer, ensure_ascii=False)
-    return str(answer)
 
 
 def _failure(result: SandboxResult, handle: WorkflowHandle) -> Failure | None:

@@ -23,6 +23,7 @@ from w4s.policy.base import Policy
 from w4s.types import FailureKind, Message, Problem, ProblemResult, Score
 
 ROWS = 3
+EVERY = 10**9  # problems: more than any file holds
 _WORKFLOW = "direct"
 _SHOWN = 60
 _ONE_GROUP = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")
@@ -59,7 +60,7 @@ def check_sizes(problems: Sequence[Problem], sizes: BenchmarkParams) -> Finding:
     )
 
 
-def all_problems(benchmark: Benchmark, *, most: int = 10**9) -> list[Problem]:
+def all_problems(benchmark: Benchmark, *, most: int = EVERY) -> list[Problem]:
     """Return every problem of a benchmark whose size nobody knows, at most `most`.
 
     A benchmark that makes its problems needs a `most`: it might never run out of them.

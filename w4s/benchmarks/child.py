@@ -9,17 +9,34 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import selectors
 import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 ANSWER_SECONDS = 30.0  # of the clock
 START_SECONDS = 120.0
+MEMORY_BYTES = 2 * 1024**3
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT")
+
+
+def begin_child() -> Callable[[Mapping[str, Any]], None]:
+    """Bound the memory of this process, the child, and return what sends a reply.
+
+    What libraries print goes to stderr.
+    """
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    replies, sys.stdout = sys.stdout, sys.stderr
+
+    def send(reply: Mapping[str, Any]) -> None:
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
+
+    return send
 
 
 class LineChild:

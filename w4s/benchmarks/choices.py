@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
+from typing import Any
 
+from w4s.benchmarks.row_benchmark import BadRowError
 from w4s.benchmarks.scorers import multiple_choice
 from w4s.types import Problem, Score
+
+
+def option_texts(options: Any) -> list[str]:
+    """Return what a column options holds. Raises BadRowError for no list of 2 to 26 texts."""
+    if not isinstance(options, list) or not 2 <= len(options) <= 26:
+        raise BadRowError("column 'options' is no list of 2 to 26 texts")
+    return [str(option) for option in options]
 
 
 def with_options(question: str, options: Sequence[str]) -> str:

@@ -22,10 +22,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from w4s.benchmarks.code_benchmark import CodeBenchmark, score_code
-from w4s.benchmarks.custom_rows import ACCEPTED, ROW_READERS, Columns, row_reader
+from w4s.benchmarks.custom_rows import ROW_READERS, Columns, row_reader
 from w4s.benchmarks.custom_scorer import function_scorer, scorer_source
 from w4s.benchmarks.judge import Judge
 from w4s.benchmarks.row_benchmark import (
+    ACCEPTED,
     SCORERS_REVISION,
     RowBenchmark,
     ScoreAnswer,

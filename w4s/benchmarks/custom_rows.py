@@ -14,14 +14,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from w4s.benchmarks.choices import with_options
+from w4s.benchmarks.choices import option_texts, with_options
 from w4s.benchmarks.code_harness import asserts_as_tests
 from w4s.benchmarks.numbers import exact_number
-from w4s.benchmarks.row_benchmark import BadRowError, Item, ReadRow, column
+from w4s.benchmarks.row_benchmark import ACCEPTED, BadRowError, Item, ReadRow, column
 from w4s.parsing import parse_quietly
 
 ANY_CODE = "(any code that passes the tests)"
-ACCEPTED = "accepted"  # what is right beside the reference, in the data of a problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,7 @@ def _choice(row: Mapping[str, Any], columns: Columns) -> Item:
             f"column {columns.answer!r} is no letter: {item.answer[:60]!r} "
             "(the letter of the right option is due, A for the first)"
         )
-    options = _list(row, "options") if row.get("options") else _lettered(row, columns)
+    options = _options(row) if row.get("options") else _lettered(row, columns)
     if not options:
         return Item(item.question, answer)
     if answer not in string.ascii_uppercase[: len(options)]:
@@ -170,16 +169,14 @@ def _lettered(row: Mapping[str, Any], columns: Columns) -> list[str]:
     return options if len(options) > 1 else []
 
 
-def _list(row: Mapping[str, Any], name: str) -> list[str]:
-    value = row[name]
-    if isinstance(value, str):
+def _options(row: Mapping[str, Any]) -> list[str]:
+    options = row["options"]
+    if isinstance(options, str):
         try:
-            value = json.loads(value)
+            options = json.loads(options)
         except ValueError as error:
-            raise BadRowError(f"column {name!r} is no JSON list: {error}") from error
-    if not isinstance(value, list) or not 2 <= len(value) <= 26:
-        raise BadRowError(f"column {name!r} is no list of 2 to 26 texts")
-    return [str(item) for item in value]
+            raise BadRowError(f"column 'options' is no JSON list: {error}") from error
+    return option_texts(options)
 
 
 ROW_READERS: Mapping[str, ReadColumns] = {

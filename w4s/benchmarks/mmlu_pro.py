@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from w4s.benchmarks.choices import score_choice, with_options
+from w4s.benchmarks.choices import option_texts, score_choice, with_options
 from w4s.benchmarks.row_benchmark import (
     BadRowError,
     Item,
@@ -49,10 +49,7 @@ def mmlu_pro(*, data_dir: Path | None = None) -> RowBenchmark:
 
 def read_row(row: Mapping[str, Any]) -> Item:
     """Read the columns question, options, answer (a letter) and category."""
-    options = structure(row, "options")
-    if not isinstance(options, list) or not 2 <= len(options) <= 26:
-        raise BadRowError("column 'options' is no list of 2 to 26 texts")
-    texts = [str(option) for option in options]
+    texts = option_texts(structure(row, "options"))
     answer = column(row, "answer").strip()
     if answer not in string.ascii_uppercase[: len(texts)]:
         raise BadRowError(f"column 'answer' is no letter of its {len(texts)} options: {answer!r}")

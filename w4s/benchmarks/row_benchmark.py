@@ -21,6 +21,7 @@ from w4s.benchmarks.text import normalise_question
 from w4s.types import Problem, Score
 
 SCORERS_REVISION = 7  # of the built-in scorers: one more whenever verdicts may change
+ACCEPTED = "accepted"  # all right answers, in the data of a problem that has several
 LOGGER = logging.getLogger(__name__)
 
 
@@ -165,7 +166,7 @@ class RowBenchmark:
 
 
 def _contradiction(place: str, problem: Problem, first: Problem) -> str:
-    one, other = (p.data.get("accepted", p.answer) for p in (problem, first))
+    one, other = (p.data.get(ACCEPTED, p.answer) for p in (problem, first))
     return (
         f"{place}: asks what {first.id} asks (but for case and punctuation), with another answer: "
         f"{one!r:.60}, not {other!r:.60}; keep one of them"

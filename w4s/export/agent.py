@@ -22,6 +22,7 @@ import openai
 
 from w4s.llm.replies import find_json_object, parse_json_reply, strip_thinking
 from w4s.sandbox import extract
+from w4s.sandbox.plain import spelled
 
 CODE_SECONDS = 10
 _CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from {package}.child import main; main()"
@@ -231,13 +232,7 @@ def answer_of(workflow: Callable[[Agent, str], Any], agent: Agent, question: str
         raise RuntimeError(f"{type(error).__name__}: {error}") from error
     if answer is None:
         raise RuntimeError("the workflow gave None")
-    if isinstance(answer, float) and abs(answer) < 1e15:  # of larger ones all digits count
-        answer = float(f"{answer:.15g}")  # 0.1 + 0.2 is 0.3
-        if answer.is_integer():
-            return str(int(answer))
-    if isinstance(answer, list | dict):
-        return json.dumps(answer, ensure_ascii=False)
-    return str(answer).strip()
+    return spelled(answer)
 
 
 def _outcome(done: subprocess.CompletedProcess[str]) -> Any:

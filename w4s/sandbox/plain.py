@@ -6,6 +6,7 @@ the sandbox with one computed outside. Does not check sizes.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from fractions import Fraction
@@ -25,6 +26,17 @@ def to_plain(value: Any, *, lenient: bool = False) -> Any:
     With `lenient`, anything else becomes its text too, also infinities; otherwise NotPlainError.
     """
     return _plain(value, lenient, _MAX_DEPTH)
+
+
+def spelled(answer: Any) -> str:
+    """Return a workflow's answer as the text that a scorer reads."""
+    if isinstance(answer, float) and abs(answer) < 1e15:  # of larger ones all digits count
+        answer = float(f"{answer:.15g}")  # 0.1 + 0.2 is 0.3
+        if answer.is_integer():
+            return str(int(answer))
+    if isinstance(answer, list | dict):
+        return json.dumps(answer, ensure_ascii=False)
+    return str(answer).strip()
 
 
 def _plain(value: Any, lenient: bool, depth: int) -> Any:
